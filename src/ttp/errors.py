@@ -1,0 +1,88 @@
+"""The errors a user can meet. All derive from `TtpError`; client-library errors never leak.
+
+TtpError
+├── SerializationError (ValueError)     an argument or result cannot be encoded
+├── CorruptFrame (ValueError)           bytes are not what the wire format says
+├── QueueFull                           no room: the producer's pool, or the queue's limit
+├── ServerUnavailable (ConnectionError) no answer from the server in time
+│   └── ServerRefused                   the server answers, but will not serve: password, permissions, settings
+├── ResultTimeout (TimeoutError)        no result yet
+├── ResultExpired                       the result was kept and is gone, or none was kept
+├── TaskCancelled                       the task was cancelled before it ran
+└── TaskFailed                          the task is dead; carries the remote error as text
+
+Raised *by* handlers, to steer: `Reject`, `RetryAfter`. Raised *in* handlers: `TaskTimeout`.
+"""
+
+
+class TtpError(Exception):
+    """Base of every error of this library."""
+
+
+class SerializationError(TtpError, ValueError):
+    """A value cannot be encoded; the message names where it sits, as in ``args[1]['x']``."""
+
+
+class CorruptFrame(TtpError, ValueError):
+    """Bytes do not follow the wire format; the message says what is wrong and where."""
+
+
+class QueueFull(TtpError):
+    """The producer's pool is full, or the queue is at its limit. Nothing was appended."""
+
+
+class ServerUnavailable(TtpError, ConnectionError):
+    """No server answered in time. Says which URL, and what was tried."""
+
+
+class ServerRefused(ServerUnavailable):
+    """The server answers but will not serve: wrong password, missing permission, unfit setting."""
+
+
+class ResultTimeout(TtpError, TimeoutError):
+    """The task has no result yet; it may still get one."""
+
+
+class ResultExpired(TtpError):
+    """The result's time to live is over, or no results are kept for this task."""
+
+
+class TaskCancelled(TtpError):
+    """The task was cancelled before it ran."""
+
+
+class TaskFailed(TtpError):
+    """The task failed for good.
+
+    Attributes:
+        error_type: name of the remote exception's class, as text.
+        reason: its message.
+        traceback: the remote traceback as text, at most 4 KiB; empty if there is none.
+    """
+
+    def __init__(self, error_type: str, reason: str, traceback: str = "") -> None:
+        super().__init__(f"{error_type}: {reason}" if reason else error_type)
+        self.error_type = error_type
+        self.reason = reason
+        self.traceback = traceback
+
+
+class Reject(Exception):  # noqa: N818 - an instruction, not an error
+    """Raise in a handler to make the task a dead letter now, whatever its retry policy."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class RetryAfter(Exception):  # noqa: N818
+    """Raise in a handler to be tried again after this many seconds; the attempt is charged."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(reason or f"retry after {seconds} s")
+        self.seconds = seconds
+        self.reason = reason
+
+
+class TaskTimeout(Exception):  # noqa: N818
+    """Raised inside a handler whose time is up. Catch it to clean up; then let it go on."""
