@@ -16,6 +16,7 @@ MAX_FRAME: Final = 1_048_576
 MAX_ROWS: Final = 4_096
 MAX_TASK: Final = 131_072
 MAX_DEPTH: Final = 32
+MAX_UNSETTLED: Final = 1_048_576  # bytes of results and children a slice may hold; one row's children too: QueueFull
 
 # Outcome of one task (docs/wire-format.md, Results); NONE has not finished, BACK is handed back unrun.
 NONE: Final = 0
@@ -158,6 +159,8 @@ class Outbox:
         on_submit: Callable[[FrameWriter], None],  # returns once the frame is accepted, raises if it is not
         on_full: Callable[[], None],  # the pool is empty: returns when a block may be free, else raises
     ) -> None: ...
+    attended: bool
+    """Whether somebody waits for frames: False at first and after reset. While it is False each append calls on_sealed."""
     offset_us: int
     """Added to the local wall clock for created_at: server time minus local time."""
 
@@ -299,31 +302,23 @@ class Slice:
     def interrupt(self, row: int, exception: type[BaseException], /) -> bool:
         """Raise exception in the thread inside `run`, if `running` is still row; else False. Cleared on return."""
 
-    def advance(self, row: int, /) -> None:
-        """Forget the rows before row (they were committed): start becomes row."""
-
-    def tally(self) -> tuple[int, int, int, int, int, int]:
-        """How many rows of [start, next) have each outcome, indexed by it (a running row counts as NONE)."""
-
-    def rows(self, outcome: int, /) -> list[int]:
-        """The rows of [start, next) with this outcome, rising."""
-
     def record(self, row: int, outcome: int, value: Any, /) -> None:
         """Add an entry to the results (nothing where the frame keeps none): for RETRY and DEAD, from on_error."""
 
-    def results(self) -> bytes:
-        """The results block of what was recorded since the last call; b'' when nothing was."""
+    def settle(self, *, cut: bool = True) -> tuple[int, bytes, bytes, list[FrameWriter]]:
+        """Take, in one step, all that finished rows have come to: (first row, outcomes, results block, children).
 
-    def children(self, *, upto_running: bool = False) -> list[FrameWriter]:
-        """Take the frames that finished rows submitted, sealed. They belong to no pool.
-
-        With upto_running, what the running row has submitted so far stays behind; where it shares a frame
-        with earlier rows, that frame is cut in two: the first part is taken, the rest keeps the origin
-        (and so its task ids) under a new fid.
+        `outcomes` has one byte a row, from the old start on; start moves past them. With cut, stop moves to
+        the end of the running row, or to `next`: unstarted rows are no longer this slice's. The results
+        block is b'' where nothing was recorded; children are sealed and belong to no pool.
+        What the running row has submitted so far stays behind; where it shares a frame with earlier rows,
+        that frame is cut in two: the first part is taken, the rest keeps the origin (and so its task ids)
+        under a new fid, with an INDEX section.
         """
 
     @property
-    def children_bytes(self) -> int: ...
+    def weight(self) -> int:
+        """Bytes of results and children not settled yet. `run` returns early, between two rows, above MAX_UNSETTLED."""
 
 @final
 class ResultBlock:

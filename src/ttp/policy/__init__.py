@@ -1,0 +1,6 @@
+"""Decisions without I/O: clock and random numbers are handed in."""
+
+from ttp.policy.clock import Clock
+from ttp.policy.retry import RetryPolicy
+
+__all__ = ["Clock", "RetryPolicy"]

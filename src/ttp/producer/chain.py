@@ -1,0 +1,97 @@
+"""A producer's chain on one stream: which frames are on the wire, which are accepted. No I/O.
+
+Each submit names the frame before it; the server accepts only the successor of the last frame it
+accepted, and answers with that frame's fid. So a request may be lost, late or doubled, and the
+answer always tells what to resend.
+"""
+
+import secrets
+from collections import deque
+from collections.abc import Iterator
+
+from ttp.native import FrameWriter
+
+
+class Chain:
+    """Frames in order of their acceptance to come.
+
+    Attributes:
+        id: names the chain to the server; a new one is drawn when another producer (a clone, or this
+            one before its server lost state) turns out to have continued it.
+        full: the server refused the last frame for want of room.
+    """
+
+    def __init__(self, chain_id: str) -> None:
+        self.id = chain_id
+        self.full = False
+        self._accepted: int | None = None
+        self._frames: deque[FrameWriter] = deque()
+        self._sent = 0  # how many of _frames are on the wire
+        self._replies = 0  # replies outstanding
+        self._doubtful: set[int] = set()
+        self._broken = False  # what is on the wire will be refused: resend once all replies are in
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def __iter__(self) -> Iterator[FrameWriter]:
+        return iter(self._frames)
+
+    def push(self, frame: FrameWriter) -> None:
+        """Append a frame that is to be sent."""
+        self._frames.append(frame)
+
+    def sendable(self, window: int) -> list[tuple[int | None, FrameWriter]]:
+        """The frames to send now, each with its predecessor's fid; at most window stay unanswered."""
+        if self._broken:
+            return []
+        out = []
+        while self._sent < len(self._frames) and self._replies < window:
+            frame = self._frames[self._sent]
+            out.append((self._frames[self._sent - 1].fid if self._sent else self._accepted, frame))
+            self._sent += 1
+            self._replies += 1
+        return out
+
+    def answer(self, status: str, last: int | None) -> list[FrameWriter]:
+        """Take one reply: OK, NO or FULL, and the last fid the server accepted. Returns the frames accepted."""
+        self._replies -= 1
+        accepted: list[FrameWriter] = []
+        if last == self._accepted:
+            pass
+        elif any(frame.fid == last for frame in self._frames):
+            while self._accepted != last:
+                frame = self._frames.popleft()
+                self._accepted = frame.fid
+                self._doubtful.discard(frame.fid)
+                self._sent = max(0, self._sent - 1)
+                accepted.append(frame)
+        else:
+            # Somebody else's frame, or none at all: this chain is not ours any more.
+            self.id = secrets.token_hex(12)
+            self._accepted = None
+            self._broken = True
+        if status == "OK":
+            self.full = False
+        else:
+            self._broken = True
+            self.full = status == "FULL"
+        if self._broken and self._replies == 0:
+            self._broken = False
+            self._sent = 0
+        return accepted
+
+    def disconnected(self) -> None:
+        """The connection is gone, and all replies with it: everything unaccepted is sent again."""
+        # A request in the old socket may still reach the server: these frames can never be taken back.
+        self._doubtful.update(self._frames[i].fid for i in range(self._sent))
+        self._sent = self._replies = 0
+        self._broken = False
+
+    def withdraw(self, frame: FrameWriter) -> bool:
+        """Take back a frame that is surely not on the server; False where that is not sure."""
+        position = next((i for i, f in enumerate(self._frames) if f is frame), -1)
+        if position < self._sent or frame.fid in self._doubtful:
+            return False
+        del self._frames[position]
+        return True

@@ -1,0 +1,367 @@
+"""Sends a producer's frames and waits for their acceptance.
+
+Whoever has a reason to send does: the thread that filled a frame (without waiting), `submit` and `flush`
+(waiting, and sending what others appended meanwhile), and a flusher thread for frames left half full.
+One lock guards the connection; whoever holds it works for all.
+"""
+
+import logging
+import os
+import secrets
+import sys
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+from ttp.coordination import commands
+from ttp.coordination.connection import Backoff, Connection
+from ttp.coordination.keys import Keys
+from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
+from ttp.native import FrameWriter, MemoryPool, Outbox
+from ttp.policy import Clock
+from ttp.producer.chain import Chain
+
+log = logging.getLogger("ttp.producer")
+
+BLOCK_SIZE = 32 * 1024
+BLOCKS = 256  # 8 MiB of frames not yet accepted: the resend buffer, and the backpressure
+WINDOW = 8  # unanswered frames of a chain
+MARKER_TTL_MS = 24 * 3600 * 1000  # how long the server remembers a task without an outcome
+FULL_PAUSE = 0.02  # seconds between two tries at a queue that has no room
+IDLE_DRAIN = 0.005  # seconds after which the flusher takes the replies nobody waits for
+
+
+class Producer:
+    """All frames of one app in one process.
+
+    Args:
+        keys: the keys of a queue by its name.
+        open_connection: makes a connected `Connection`; ServerUnavailable if that fails.
+        queue_limit: bytes a queue may hold before it answers FULL.
+        on_full: what `emit` does when the pool is full: "block" up to submit_timeout, or "error".
+        submit_timeout: seconds `submit` waits for acceptance.
+    """
+
+    def __init__(
+        self,
+        *,
+        keys: Callable[[str], Keys],
+        open_connection: Callable[[float], Connection],
+        queue_limit: int,
+        on_full: Literal["block", "error"],
+        submit_timeout: float,
+        clock: Clock,
+    ) -> None:
+        self._keys = keys
+        self._open_connection = open_connection
+        self._queue_limit = queue_limit
+        self._block = on_full == "block"
+        self.submit_timeout = submit_timeout
+        self._clock = clock
+        self._pool = MemoryPool(BLOCK_SIZE, BLOCKS)
+        self.outbox = Outbox(
+            self._pool,
+            secrets.token_bytes(12),
+            on_sealed=self._on_sealed,
+            on_submit=self.accept,
+            on_full=self._on_full,
+        )
+        self.accepted = 0  # tasks
+        self._closed = False
+        self._start()
+        ref = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: (p := ref()) and p._after_fork())  # noqa: SLF001
+
+    def _start(self) -> None:
+        """The state of a process that has sent nothing yet."""
+        self._io = threading.Lock()
+        self._connection: Connection | None = None
+        self._backoff = Backoff()
+        self._retry_at = 0.0
+        self._full_until = 0.0
+        self._chains: dict[tuple[str, int], Chain] = {}
+        self._expected: deque[Chain] = deque()
+        self._callbacks: dict[int, list[Callable[[], None]]] = {}
+        self._flusher: threading.Thread | None = None
+        self._trouble: ServerUnavailable | None = None  # why there is no connection
+
+    def _after_fork(self) -> None:
+        """Every inherited block, connection and thread belongs to the parent: start as a new producer."""
+        self._start()
+        self.outbox.reset(secrets.token_bytes(12))
+
+    # what the native core calls
+
+    def _on_sealed(self) -> None:
+        """A frame filled up, or nobody attends the outbox: send without waiting, if nobody else does."""
+        if self._connection is None:
+            self._attend()  # connecting takes long: that is the flusher's
+        elif self._io.acquire(blocking=False):
+            try:
+                self._pump()
+            except ServerUnavailable as error:
+                log.debug("not sent now: %s", error)
+            finally:
+                self._io.release()
+
+    def _on_full(self) -> None:
+        """No block is free: make room by sending, or raise QueueFull."""
+        deadline = time.monotonic() + (self.submit_timeout if self._block and not _in_event_loop() else 0.0)
+        reason = "the server has not accepted what was emitted before"
+        while True:
+            with self._io:
+                try:
+                    self.outbox.seal()
+                    self._pump(deadline)
+                except ServerUnavailable as error:
+                    reason = str(error)
+            if self._pool.available:
+                return
+            if time.monotonic() >= deadline:
+                held = self._pool.capacity
+                raise QueueFull(f"all {held} frames of the producer's pool wait for acceptance: {reason}")
+
+    def accept(self, frame: FrameWriter) -> None:
+        """Return once the server has accepted the frame.
+
+        Raises:
+            QueueFull: the queue had no room for it in time.
+            ServerUnavailable: no server in time. The message says whether the task may still be accepted.
+        """
+        self._attend()
+        deadline = time.monotonic() + self.submit_timeout
+        error: TtpError | None = None
+        while frame.outcome is None:
+            remaining = deadline - time.monotonic()
+            if remaining <= 0 or isinstance(error, ServerRefused):
+                self._give_up(frame, error)
+                break
+            if not self._io.acquire(timeout=remaining):
+                continue
+            try:
+                if frame.outcome is None:
+                    self.outbox.seal()
+                    self._pump(deadline)
+            except ServerUnavailable as unavailable:
+                error = unavailable
+            finally:
+                self._io.release()
+        if isinstance(frame.outcome, Exception):
+            raise frame.outcome
+
+    def when_accepted(self, frame: FrameWriter, callback: Callable[[], None]) -> None:
+        """Call back from some thread when frame.outcome is set. For event loops, which must not wait here."""
+        with self._io:
+            if frame.outcome is None:
+                self._callbacks.setdefault(frame.fid, []).append(callback)
+                callback = self.outbox.wake
+        callback()
+
+    def abandon(self, frame: FrameWriter) -> None:
+        """The caller's time is up: take the frame back if that is safe, and say so in its outcome."""
+        if frame.outcome is None:
+            self._give_up(frame, self._trouble)
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when everything appended before is accepted; ServerUnavailable or QueueFull after timeout seconds."""
+        deadline = time.monotonic() + (self.submit_timeout if timeout is None else timeout)
+        with self._io:
+            self.outbox.seal()
+            self._collect()
+            waiting = [frame for chain in self._chains.values() for frame in chain]
+        error: TtpError | None = None
+        while waiting := [frame for frame in waiting if frame.outcome is None]:
+            if time.monotonic() >= deadline or isinstance(error, ServerRefused):
+                tasks = sum(map(len, waiting))
+                if error is None and any(chain.full for chain in self._chains.values()):
+                    raise QueueFull(f"{tasks} emitted tasks are not accepted yet: the queue is at its limit")
+                raise error or ServerUnavailable(f"{tasks} emitted tasks are not accepted yet; they are kept and resent")
+            with self._io:
+                try:
+                    self._pump(deadline)
+                except ServerUnavailable as unavailable:
+                    error = unavailable
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Flush, stop the flusher, close the connection. Logs what was not accepted."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._flusher is None and not self.outbox.open and not self.outbox.sealed:
+            return
+        try:
+            self.flush(timeout)
+        except TtpError as error:
+            left = sum(len(frame) for chain in self._chains.values() for frame in chain)
+            log.error("closed with %d tasks not accepted: %s", left, error)  # noqa: TRY400
+        self.outbox.wake()
+        if self._flusher is not None and self._flusher is not threading.current_thread():
+            self._flusher.join(timeout)
+        with self._io:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    # the flusher thread
+
+    def _attend(self) -> None:
+        if self.outbox.attended:
+            return
+        self.outbox.attended = True
+        self._flusher = threading.Thread(target=self._flush_partial, name="ttp-flusher", daemon=True)
+        self._flusher.start()
+
+    def _flush_partial(self) -> None:
+        """Send what nobody else sends, until closed."""
+        while not self._closed:
+            self.outbox.wait(self._flusher_pause())
+            if self._closed:
+                return
+            with self._io:
+                try:
+                    self.outbox.seal()
+                    # Somebody's event loop waits for these replies: take them as they come.
+                    self._pump(time.monotonic() + 0.1 if self._callbacks else None)
+                except ServerUnavailable as error:
+                    log.debug("not sent now: %s", error)
+
+    def _flusher_pause(self) -> float:
+        if self._connection is None:
+            return max(IDLE_DRAIN, self._retry_at - time.monotonic()) if self._has_work() else 3600.0
+        if self._callbacks:
+            return 0.0
+        return IDLE_DRAIN if self._has_work() else 3600.0
+
+    def _has_work(self) -> bool:
+        return any(map(len, self._chains.values()))
+
+    # under self._io
+
+    def _pump(self, deadline: float | None = None) -> None:
+        """Send what may be sent and take the replies that are there; with a deadline, wait for one of them."""
+        self._collect()
+        try:
+            connection = self._connected(deadline)
+            self._send(connection)
+            if deadline is not None:
+                if self._expected:
+                    self._take(connection.read(max(0.001, deadline - time.monotonic())))
+                elif self._full_until:
+                    time.sleep(max(0.0, min(FULL_PAUSE, deadline - time.monotonic())))
+            while self._expected and connection.readable(0):
+                self._take(connection.read(None))
+            self._send(connection)
+        except ServerUnavailable as error:
+            self._trouble = error
+            self._disconnected()
+            raise
+
+    def _connected(self, deadline: float | None) -> Connection:
+        if self._connection is not None:
+            return self._connection
+        pause = self._retry_at - time.monotonic()
+        if pause > 0:
+            if deadline is None:
+                raise self._trouble or ServerUnavailable("no connection")
+            time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+        connection = self._open_connection(5.0 if deadline is None else max(0.01, deadline - time.monotonic()))
+        self._backoff.reset()
+        self._trouble = None
+        self.outbox.offset_us = connection.offset_us + self._clock.offset_ms * 1000
+        self._connection = connection
+        return connection
+
+    def _disconnected(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        self._retry_at = time.monotonic() + self._backoff.next()
+        self._expected.clear()
+        for chain in self._chains.values():
+            chain.disconnected()
+
+    def _collect(self) -> None:
+        """Put sealed frames at the end of their chains."""
+        while (frame := self.outbox.take()) is not None:
+            key = (frame.route.queue, frame.route.priority)
+            chain = self._chains.get(key)
+            if chain is None:
+                chain = self._chains[key] = Chain(self.outbox.producer.hex())
+            chain.push(frame)
+
+    def _send(self, connection: Connection) -> None:
+        batch = []
+        for (queue, priority), chain in self._chains.items():
+            if chain.full and time.monotonic() < self._full_until:
+                continue
+            for previous, frame in chain.sendable(WINDOW):
+                keys = self._keys(queue)
+                connection.ensure_queue(keys)
+                batch.append(
+                    commands.submit(
+                        keys,
+                        priority=priority,
+                        chain=chain.id,
+                        prev=previous,
+                        fid=frame.fid,
+                        due_ms=self._due_ms(connection, frame),
+                        tasks=len(frame),
+                        limit=self._queue_limit,
+                        frame=frame.data(),
+                        results_ttl_ms=MARKER_TTL_MS if frame.route.results else 0,
+                    )
+                )
+                self._expected.append(chain)
+        if batch:
+            connection.send(batch)
+
+    def _due_ms(self, connection: Connection, frame: FrameWriter) -> int | None:
+        """When a delayed frame is due, by the server's clock. Read at sending, so never early."""
+        route = frame.route
+        if route.at:
+            return round(route.at * 1000)
+        if route.delay:
+            return round((self._clock.time() + route.delay) * 1000) + connection.offset_us // 1000
+        return None
+
+    def _take(self, reply: object) -> None:
+        """One reply to the oldest unanswered submit."""
+        chain = self._expected.popleft()
+        status, last = commands.submit_reply(reply)
+        for frame in chain.answer(status, last):
+            self._settle(frame, outcome=True)
+            self.accepted += len(frame)
+        self._full_until = time.monotonic() + FULL_PAUSE if chain.full else 0.0
+
+    def _settle(self, frame: FrameWriter, outcome: object) -> None:
+        frame.outcome = outcome
+        frame.release()
+        for callback in self._callbacks.pop(frame.fid, ()):
+            callback()
+
+    def _give_up(self, frame: FrameWriter, error: TtpError | None) -> None:
+        """A submit's time is up: the frame is taken back where that is safe."""
+        with self._io:
+            if frame.outcome is not None:
+                return
+            self.outbox.seal()
+            self._collect()
+            chain = self._chains[frame.route.queue, frame.route.priority]
+            if error is None and chain.full:
+                error = QueueFull(f"queue {frame.route.queue!r} is at its limit of {self._queue_limit:,} bytes")
+            why = error or ServerUnavailable(f"no answer within {self.submit_timeout} s")
+            if chain.withdraw(frame):
+                self._settle(frame, outcome=type(why)(f"{why}. The task was not accepted."))
+            else:
+                for callback in self._callbacks.pop(frame.fid, ()):
+                    callback()
+                raise type(why)(f"{why}. The task was sent and may still be accepted.")
+
+
+def _in_event_loop() -> bool:
+    """Whether this thread runs an event loop, which must not be blocked."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001

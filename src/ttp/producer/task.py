@@ -1,0 +1,261 @@
+"""What a user calls: tasks that submit and emit."""
+
+import inspect
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
+
+from ttp.native import FrameWriter, Route, TaskHandle, scope
+from ttp.producer.producer import Producer
+from ttp.task import PRIORITIES, Priority
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Row = TypeVar("Row")
+
+_Bind = Callable[[tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where and how a task's calls go: what `Task.options` changes.
+
+    Attributes:
+        owner: answers for the results of the handles (`ttp.results`).
+        results: whether outcomes of submitted tasks are kept.
+        signature: of the handler; None where only the name is known.
+    """
+
+    producer: Producer
+    name: str
+    queue: str
+    owner: Any
+    results: bool
+    signature: inspect.Signature | None
+    priority: int = PRIORITIES["normal"]
+    delay: float = 0.0
+    at: float = 0.0
+    detached: bool = False
+
+    def route(self, *, submit: bool) -> Route:
+        """The native end of `submit` or `emit`."""
+        least, most, bind = _arity(self.name, self.signature)
+        return Route(
+            self.producer.outbox,
+            name=self.name,
+            queue=self.queue,
+            owner=self.owner,
+            priority=self.priority,
+            submit=submit,
+            results=submit and self.results,
+            detached=self.detached,
+            delay=self.delay,
+            at=self.at,
+            min_args=least,
+            max_args=most,
+            bind=bind,
+        )
+
+
+class Task(Generic[P, R]):
+    """A task that can be sent; its code may live elsewhere (`App.remote`)."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        if not TYPE_CHECKING:
+            # Native callables: an attribute look-up and a C call, no Python frame between.
+            self.submit = target.route(submit=True)
+            self.emit = target.route(submit=False)
+
+    @property
+    def name(self) -> str:
+        """The name under which workers know the task."""
+        return self._target.name
+
+    @property
+    def queue(self) -> str:
+        """The queue its calls go to."""
+        return self._target.queue
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name} → {self.queue}>"
+
+    if TYPE_CHECKING:
+
+        def submit(self, *args: P.args, **kwargs: P.kwargs) -> TaskHandle[R]:
+            """Send one task and return its handle once the server has accepted it.
+
+            Inside a handler the task commits with its parent, and the handle comes back at once.
+
+            Raises:
+                TypeError: the call does not fit the handler's signature.
+                SerializationError: an argument cannot be encoded; nothing was sent.
+                QueueFull, ServerUnavailable: not accepted within the app's submit_timeout.
+            """
+
+        def emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
+            """Append one task to the open frame and return; `App.flush` confirms acceptance.
+
+            Raises:
+                TypeError, SerializationError: as `submit`.
+                QueueFull: the producer's pool stayed full for the app's submit_timeout (in an event loop: at once).
+            """
+
+    async def asubmit(self, *args: P.args, **kwargs: P.kwargs) -> TaskHandle[R]:
+        """`submit` for event loops."""
+        frame, handle = self._route.append(*args, **kwargs)
+        if not self._in_handler():
+            await _accepted(self._target.producer, frame)
+        return handle
+
+    def submit_many(self, rows: Iterable[tuple[Any, ...]]) -> Sequence[TaskHandle[R]]:
+        """Send many tasks, each a tuple of positional arguments; handles are made when asked for.
+
+        An error names the row. The rows before it are sent all the same: the exception's ``accepted``
+        attribute holds their handles.
+        """
+        error: Exception | None = None
+        try:
+            spans = self._route.extend(rows)
+        except Exception as exception:  # noqa: BLE001 - raised again below
+            spans = getattr(exception, "spans", [])
+            error = exception
+        if not self._in_handler():
+            for frame, _, _ in spans:
+                self._target.producer.accept(frame)
+        handles = _Handles[R](self._target.owner, [(frame.origin, first, count) for frame, first, count in spans])
+        if error is not None:
+            error.accepted = handles  # type: ignore[attr-defined]
+            raise error
+        return handles
+
+    def options(
+        self,
+        *,
+        priority: Priority | None = None,
+        delay: float | None = None,
+        at: datetime | None = None,
+        detached: bool = False,
+    ) -> "Task[P, R]":
+        """The same task, sent otherwise.
+
+        Args:
+            priority: "high", "normal" or "low".
+            delay: seconds from sending until it may run; at most one of delay and at.
+            at: when it may run; a naive datetime is local time.
+            detached: inside a handler, send at once instead of committing with the parent.
+        """
+        if delay is not None and at is not None:
+            raise ValueError("give delay or at, not both")
+        if delay is not None and delay < 0:
+            raise ValueError(f"delay must not be negative: {delay}")
+        target = replace(self._target, detached=detached)
+        if priority is not None:
+            if priority not in PRIORITIES:
+                raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}, not {priority!r}")
+            target = replace(target, priority=PRIORITIES[priority])
+        if delay is not None:
+            target = replace(target, delay=float(delay), at=0.0)
+        if at is not None:
+            target = replace(target, delay=0.0, at=at.timestamp())
+        return Task(target)
+
+    @property
+    def _route(self) -> Route:
+        return self.submit  # type: ignore[return-value]
+
+    def _in_handler(self) -> bool:
+        return not self._target.detached and scope.get() is not None
+
+
+class LocalTask(Task[P, R]):
+    """A task whose handler is here: calling it is calling the function."""
+
+    def __init__(self, target: Target, function: Callable[P, R]) -> None:
+        super().__init__(target)
+        self.__wrapped__ = function
+        self.__doc__ = function.__doc__
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the handler here, as a plain function."""
+        return self.__wrapped__(*args, **kwargs)
+
+
+class BatchTask(Task[P, None], Generic[P, Row]):
+    """A task whose handler takes many events at once; each event is sent with the row's fields as arguments."""
+
+    def __init__(self, target: Target, function: Callable[[Any], None]) -> None:
+        super().__init__(target)
+        self.__wrapped__ = function
+        self.__doc__ = function.__doc__
+
+    def __call__(self, batch: Any) -> None:  # noqa: ANN401 - ttp.Batch[Row], of a later layer
+        """Run the handler here, on a `Batch`."""
+        self.__wrapped__(batch)
+
+
+class _Handles(Sequence[TaskHandle[R]]):
+    """Handles of tasks sent together, made when asked for."""
+
+    def __init__(self, owner: Any, spans: list[tuple[int, int, int]]) -> None:  # noqa: ANN401
+        self._owner = owner
+        self._spans = spans
+        self._starts = [0]
+        for _, _, count in spans:
+            self._starts.append(self._starts[-1] + count)
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @overload
+    def __getitem__(self, index: int) -> TaskHandle[R]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[TaskHandle[R]]: ...
+    def __getitem__(self, index: int | slice) -> TaskHandle[R] | list[TaskHandle[R]]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        if index < 0:
+            index += len(self)
+        if not 0 <= index < len(self):
+            raise IndexError("handle index out of range")
+        span = bisect_right(self._starts, index) - 1
+        origin, first, _ = self._spans[span]
+        return TaskHandle(self._owner, origin, first + index - self._starts[span])
+
+
+def _arity(name: str, signature: inspect.Signature | None) -> tuple[int, int, _Bind | None]:
+    """Fewest and most positional arguments that need no binding, and the binding for all other calls."""
+    if signature is None:
+        return 0, 65_535, None
+
+    def bind(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            raise TypeError(f"{name}{signature}: {error}") from None
+        return bound.args, bound.kwargs
+
+    kinds = inspect.Parameter
+    parameters = signature.parameters.values()
+    positional = [p for p in parameters if p.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    if any(p.kind is kinds.KEYWORD_ONLY and p.default is kinds.empty for p in parameters):
+        return 1, 0, bind
+    most = 65_535 if any(p.kind is kinds.VAR_POSITIONAL for p in parameters) else len(positional)
+    return sum(p.default is kinds.empty for p in positional), most, bind
+
+
+async def _accepted(producer: Producer, frame: FrameWriter) -> None:
+    """Wait in the event loop for a frame's acceptance; raises as `Producer.accept`."""
+    import asyncio  # noqa: PLC0415 - only programs that have an event loop pay for it
+
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    producer.when_accepted(frame, lambda: loop.call_soon_threadsafe(done.set))
+    try:
+        await asyncio.wait_for(done.wait(), producer.submit_timeout)
+    except TimeoutError:
+        await loop.run_in_executor(None, producer.abandon, frame)
+    if isinstance(frame.outcome, Exception):
+        raise frame.outcome
