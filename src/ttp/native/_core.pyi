@@ -296,8 +296,11 @@ class Slice:
         Any other outcome drops what the row had submitted.
         """
 
-    def cut(self) -> int:
-        """Stop after the running row, if any: sets stop to `next`, returns the old stop."""
+    def halt(self) -> None:
+        """Make `run` return before it starts another row; these stay unstarted, stop is unchanged."""
+
+    @property
+    def halted(self) -> bool: ...
 
     def interrupt(self, row: int, exception: type[BaseException], /) -> bool:
         """Raise exception in the thread inside `run`, if `running` is still row; else False. Cleared on return."""
@@ -305,8 +308,10 @@ class Slice:
     def record(self, row: int, outcome: int, value: Any, /) -> None:
         """Add an entry to the results (nothing where the frame keeps none): for RETRY and DEAD, from on_error."""
 
-    def settle(self, *, cut: bool = True) -> tuple[int, bytes, bytes, list[FrameWriter]]:
-        """Take, in one step, all that finished rows have come to: (first row, outcomes, results block, children).
+    def settle(self, *, cut: bool = True) -> tuple[int, bytes, bytes, list[FrameWriter], bool]:
+        """Take, in one step, all that finished rows have come to.
+
+        Returns (first row, outcomes, results block, children, whether the row after these is running).
 
         `outcomes` has one byte a row, from the old start on; start moves past them. With cut, stop moves to
         the end of the running row, or to `next`: unstarted rows are no longer this slice's. The results

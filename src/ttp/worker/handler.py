@@ -1,0 +1,31 @@
+"""What a worker knows of a task: its function and its policy."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ttp.policy import RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Handler:
+    """A registered task.
+
+    Attributes:
+        function: the handler, wrapped so that arguments arrive as annotated.
+        kind: "sync" is called for each task, "async" awaited for each, "batch" called for each slice.
+        timeout: seconds, or None.
+        result_ttl: seconds that an outcome is kept; 0 keeps none.
+        row: the event class of a batch handler.
+        max_events: most events in one call of a batch handler.
+    """
+
+    name: str
+    queue: str
+    function: Callable[..., Any]
+    kind: Literal["sync", "async", "batch"]
+    retry: RetryPolicy
+    timeout: float | None
+    result_ttl: float
+    row: type | None = None
+    max_events: int = 4096

@@ -1,0 +1,119 @@
+"""A frame in hand: its entry on the server, its slices, and what went wrong in them."""
+
+import threading
+import traceback
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from ttp.coordination.commands import Entry
+from ttp.coordination.keys import Keys
+from ttp.errors import CorruptFrame, Reject, SerializationError
+from ttp.native import BACK, DEAD, RETRY, FrameView, Slice
+from ttp.policy import Clock
+from ttp.task import TaskContext, TaskId
+from ttp.worker.handler import Handler
+
+TRACEBACK_BYTES = 4096
+REASON_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a task did not end well, as text; `due_ms` is set where it will be tried again."""
+
+    error_type: str
+    reason: str
+    traceback: str = ""
+    due_ms: int | None = None
+
+
+class Job:
+    """A frame that this worker holds, and will replace by a commit.
+
+    Attributes:
+        source, id, tasks, size: the stream entry that stands for the unfinished rows. A split replaces it.
+        crashes: workers that died over these tasks, stamped on every frame derived from this one.
+        slices: the rows, in ranges that run one after the other.
+        failures: row → why it failed.
+        lock: held while the entry is being replaced, so across that one commit's round trip.
+    """
+
+    __slots__ = (
+        "_clock", "_rng", "crashes", "failures", "handler", "id", "keys", "lock", "over", "size", "slices",
+        "source", "started", "state", "stopping", "tasks", "unfinished", "view",
+    )  # fmt: skip
+
+    def __init__(
+        self, entry: Entry, view: FrameView, handler: Handler, keys: Keys, *, clock: Clock, rng: Random, state: Any
+    ) -> None:
+        self.keys = keys
+        self.view = view
+        self.handler = handler
+        self.source = entry.stream
+        self.id = entry.id
+        self.tasks = entry.tasks
+        self.size = len(view.data)
+        self.crashes = view.crashes + entry.deliveries - 1
+        self.slices: list[Slice] = []
+        self.unfinished = 0  # slices that have not ended; under lock
+        self.failures: dict[int, Failure] = {}
+        self.lock = threading.Lock()
+        self.over = False
+        self.stopping = False
+        self.started = 0.0
+        self.state = state
+        self._clock = clock
+        self._rng = rng
+
+    def cut_into(self, rows: int) -> list[Slice]:
+        """Make the slices, of so many rows each."""
+        count = len(self.view)
+        for start in range(0, count, rows):
+            piece = Slice(self.view, start, min(count, start + rows))
+            piece.state = self
+            self.slices.append(piece)
+        self.unfinished = len(self.slices)
+        return self.slices
+
+    def failed(self, part: Slice, row: int, error: BaseException) -> int:
+        """A task raised: decide by its policy, note why, and return the outcome."""
+        if self.stopping and isinstance(error, BackToQueue):
+            return BACK
+        final = isinstance(error, (CorruptFrame, SerializationError))
+        delay = None if final else self.handler.retry.delay(self.view.attempt, error, self._rng)
+        error_type = "Rejected" if isinstance(error, Reject) else type(error).__qualname__
+        reason = _clip(str(error), REASON_BYTES)
+        if delay is not None:
+            due_ms = round((self._clock.time() + delay) * 1000)
+            self.failures[row] = Failure(error_type, reason, due_ms=due_ms)
+            part.record(row, RETRY, due_ms)
+            return RETRY
+        text = "" if isinstance(error, Reject) else _traceback(error)
+        self.failures[row] = Failure(error_type, reason, text)
+        part.record(row, DEAD, [error_type, reason, text])
+        return DEAD
+
+    def task_id(self, row: int) -> TaskId:
+        """The id of a row's task."""
+        return TaskId(self.keys.queue, self.keys.partition, self.view.origin, self.view.index(row))
+
+    def context(self, row: int) -> TaskContext:
+        """What `ttp.current_task` shows for a row."""
+        return TaskContext(str(self.task_id(row)), self.view.name, self.view.attempt, self.state)
+
+
+class BackToQueue(BaseException):
+    """Ends a coroutine whose task goes back to the queue."""
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback as text, without this library's own frames, its last 4 KiB."""
+    lines = traceback.format_exception(type(error), error, error.__traceback__)
+    return _clip("".join(lines), -TRACEBACK_BYTES)
+
+
+def _clip(text: str, size: int) -> str:
+    """The first bytes of a text, or the last if size is negative; what cannot be encoded is escaped."""
+    raw = text.encode("utf-8", "backslashreplace")
+    return (raw[:size] if size > 0 else raw[size:]).decode("utf-8", "ignore")
