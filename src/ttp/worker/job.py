@@ -2,6 +2,7 @@
 
 import threading
 import traceback
+from collections.abc import Collection
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -33,6 +34,8 @@ class Job:
 
     Attributes:
         source, id, tasks, size: the stream entry that stands for the unfinished rows. A split replaces it.
+        first_id: the id under which the frame was read.
+        cancelled: indices of tasks that are asked not to run.
         crashes: workers that died over these tasks, stamped on every frame derived from this one.
         slices: the rows, in ranges that run one after the other.
         failures: row → why it failed.
@@ -40,8 +43,8 @@ class Job:
     """
 
     __slots__ = (
-        "_clock", "_rng", "crashes", "failures", "handler", "id", "keys", "lock", "over", "size", "slices",
-        "source", "started", "state", "stopping", "tasks", "unfinished", "view",
+        "_clock", "_rng", "cancelled", "crashes", "failures", "first_id", "handler", "id", "keys", "lock", "over",
+        "size", "slices", "source", "started", "state", "stopping", "tasks", "unfinished", "view",
     )  # fmt: skip
 
     def __init__(
@@ -55,6 +58,8 @@ class Job:
         self.tasks = entry.tasks
         self.size = len(view.data)
         self.crashes = view.crashes + entry.deliveries - 1
+        self.first_id = entry.id
+        self.cancelled: Collection[int] = ()  # indices of tasks that are asked not to run
         self.slices: list[Slice] = []
         self.unfinished = 0  # slices that have not ended; under lock
         self.failures: dict[int, Failure] = {}
@@ -72,9 +77,20 @@ class Job:
         for start in range(0, count, rows):
             piece = Slice(self.view, start, min(count, start + rows))
             piece.state = self
+            for row in range(start, piece.stop) if self.cancelled else ():
+                if self.view.index(row) in self.cancelled:
+                    piece.cancel(row)
+            if self.stopping:
+                piece.halt()
             self.slices.append(piece)
         self.unfinished = len(self.slices)
         return self.slices
+
+    def stop(self) -> None:
+        """Start no further row."""
+        self.stopping = True
+        for part in list(self.slices):
+            part.halt()
 
     def failed(self, part: Slice, row: int, error: BaseException) -> int:
         """A task raised: decide by its policy, note why, and return the outcome."""

@@ -1,16 +1,13 @@
-"""Run a job's slices: here, in threads, or as coroutines."""
+"""Run a job's slices here or in threads."""
 
-import asyncio
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from ttp.errors import TaskTimeout
-from ttp.native import BACK, DONE, Queue, Slice, scope
+from ttp.native import DONE, Queue, Slice, scope
 from ttp.worker.batch import Batch
-from ttp.worker.job import BackToQueue, Job
+from ttp.worker.job import Job
 
 MAX_SLICE_ROWS = 64
 SLICE_SECONDS = 0.001
@@ -105,83 +102,11 @@ class ThreadRunner:
                 mean = (time.monotonic() - begun) / done
                 old = self._seconds_per_task.get(job.handler.name, mean)
                 self._seconds_per_task[job.handler.name] = 0.8 * old + 0.2 * mean
-            if _end(job):
+            if end_slice(job):
                 self._ended(job)
 
 
-class AsyncRunner:
-    """Coroutines on one event loop in a thread of its own, at most `concurrency` at a time."""
-
-    def __init__(self, concurrency: int, *, ended: Callable[[Job], None]) -> None:
-        self._concurrency = concurrency
-        self._ended = ended
-        self._waiting: deque[Slice] = deque()
-        self._running: set[asyncio.Task[None]] = set()
-        self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name="ttp-async", daemon=True)
-        self._thread.start()
-
-    def start(self, job: Job) -> None:
-        """Queue every row of a job."""
-        parts = job.cut_into(1)
-        job.started = time.monotonic()
-        self.loop.call_soon_threadsafe(self._add, parts)
-
-    @property
-    def idle(self) -> bool:
-        """Few enough rows wait that another frame is welcome."""
-        return len(self._waiting) < self._concurrency
-
-    def give_back(self) -> None:
-        """Cancel what runs; the tasks go back to the queue."""
-        self.loop.call_soon_threadsafe(lambda: [task.cancel("grace is over") for task in self._running])
-
-    def close(self) -> None:
-        """Stop the loop."""
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(5.0)
-
-    def _add(self, parts: list[Slice]) -> None:
-        self._waiting.extend(parts)
-        self._fill()
-
-    def _fill(self) -> None:
-        while self._waiting and len(self._running) < self._concurrency:
-            part = self._waiting.popleft()
-            if part.next < part.stop and not part.halted:
-                task = self.loop.create_task(self._run(part.state, part))
-                self._running.add(task)
-                task.add_done_callback(self._finished)
-            elif _end(part.state):
-                self._ended(part.state)
-
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
-        self._fill()
-
-    async def _run(self, job: Job, part: Slice) -> None:
-        scope.set(part)
-        row = part.next
-        part.begin(row)
-        limit = asyncio.timeout(job.handler.timeout)
-        try:
-            args, kwargs = job.view.arguments(row)
-            async with limit:
-                value = await job.handler.function(*args, **kwargs)
-            part.finish(row, DONE, value)
-        except BaseException as raised:  # noqa: BLE001 - a handler may raise anything
-            error: BaseException = raised
-            if limit.expired() and isinstance(error, TimeoutError):
-                error = TaskTimeout(f"no end within {job.handler.timeout} s")
-            elif job.stopping and isinstance(error, asyncio.CancelledError):
-                error = BackToQueue()
-            outcome = BACK if isinstance(error, BackToQueue) else job.failed(part, row, error)
-            part.finish(row, outcome)
-        if _end(job):
-            self._ended(job)
-
-
-def _end(job: Job) -> bool:
+def end_slice(job: Job) -> bool:
     """Count one slice as ended; True for the last."""
     with job.lock:
         job.unfinished -= 1

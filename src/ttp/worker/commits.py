@@ -1,0 +1,147 @@
+"""Bring drafts to the server and take the answer: a frame is replaced, or another was first."""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any, Literal
+
+from ttp.coordination import commands
+from ttp.errors import ServerUnavailable
+from ttp.policy import Clock
+from ttp.worker.draft import Draft, command, draft
+from ttp.worker.job import Job
+from ttp.worker.line import Line
+from ttp.worker.stats import Stats
+
+log = logging.getLogger("ttp.worker")
+
+
+class Committer:
+    """Replaces jobs' entries on a connection of its own; with `start`, in a thread that commits many at once."""
+
+    def __init__(self, line: Line, consumer: str, clock: Clock, stats: Stats, ended: Callable[[Job], None]) -> None:
+        self.line = line
+        self._consumer = consumer
+        self._clock = clock
+        self._stats = stats
+        self._ended = ended
+        self._wake = threading.Condition()
+        self._jobs: list[Job] = []
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    def now_ms(self) -> int:
+        """Server time, as well as it is known."""
+        return round(self._clock.time() * 1000) + self.line.offset_us // 1000
+
+    def draft_end(self, job: Job) -> tuple[Draft, commands.Command]:
+        """The commit of a job that has ended (or was stopped: what is unstarted goes back). Under job.lock."""
+        drafted = draft(job, now_ms=self.now_ms())
+        return drafted, command(job, drafted, consumer=self._consumer, offset_ms=self._clock.offset_ms)
+
+    def answer(self, job: Job, drafted: Draft, reply: Any, line: Line | None = None) -> None:  # noqa: ANN401
+        """Take a commit's reply. Under job.lock."""
+        status, held_id = commands.commit_reply(reply)
+        for frame in drafted.children:
+            frame.release()
+        if status == "FENCED" and drafted.held and line is not None:
+            # Ours, if the reply to a first sending was lost: then the held entry is pending for us.
+            held_id = self._find_held(job, drafted, line)
+        if status == "OK" or held_id:
+            self._stats.count(drafted)
+            _log_failures(job, drafted)
+        else:
+            self._stats.fenced += 1
+            log.info("frame %s of %s was committed by another", job.id, job.handler.name)
+        if held_id:
+            job.source, job.id = job.keys.held, held_id
+            job.tasks, job.size = len(drafted.held), drafted.held_size
+        else:
+            job.over = True
+            for part in job.slices:
+                part.halt()
+            self._ended(job)
+
+    def replace(
+        self,
+        job: Job,
+        *,
+        running: Literal["held", "ready"] = "held",
+        unstarted: Literal["held", "ready"] = "ready",
+        piece: int | None = None,
+    ) -> None:
+        """Commit what is finished now, in this thread; the rest stays in hand or goes back."""
+        with job.lock:
+            if job.over:
+                return
+            drafted = draft(job, now_ms=self.now_ms(), running=running, unstarted=unstarted, piece=piece)
+            say = command(job, drafted, consumer=self._consumer, offset_ms=self._clock.offset_ms)
+            self.answer(job, drafted, self.line.call(say), self.line)
+
+    def relieve(self, job: Job) -> None:
+        """Results and children have grown large: commit them, keep the rest in hand."""
+        self.replace(job, unstarted="held")
+
+    def _find_held(self, job: Job, drafted: Draft, line: Line) -> str:
+        suffix = f"-{drafted.held_fid}"
+        pending = commands.pending_ids(line.call(commands.pending(job.keys.held, self._consumer)))
+        return next((entry for entry in pending if entry.endswith(suffix)), "")
+
+    # the thread
+
+    def start(self) -> None:
+        """Commit what `put` hands over."""
+        self._thread = threading.Thread(target=self._work, name="ttp-committer", daemon=True)
+        self._thread.start()
+
+    def put(self, job: Job) -> None:
+        """A job has ended: commit it soon, together with others."""
+        with self._wake:
+            self._jobs.append(job)
+            self._wake.notify()
+
+    def close(self) -> None:
+        """Commit what was put, then end the thread."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while True:
+            with self._wake:
+                self._wake.wait_for(lambda: self._jobs or self._closing)
+                jobs, self._jobs = self._jobs, []
+            if not jobs:
+                return
+            try:
+                self._commit(jobs)
+            except ServerUnavailable:
+                log.warning("%d frames not committed: they will be run again", len(jobs))
+
+    def _commit(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            job.lock.acquire()
+        try:
+            live = [(job, *self.draft_end(job)) for job in jobs if not job.over]
+            replies = self.line.call_many([say for _, _, say in live])
+            for (job, drafted, _), reply in zip(live, replies, strict=True):
+                self.answer(job, drafted, reply)
+        finally:
+            for job in jobs:
+                job.lock.release()
+
+
+def _log_failures(job: Job, drafted: Draft) -> None:
+    """One line a commit, however many tasks failed."""
+    if drafted.dead or drafted.retried:
+        level = logging.WARNING if drafted.dead else logging.INFO
+        log.log(
+            level,
+            "task %s, attempt %d: %d to be retried, %d dead",
+            job.handler.name,
+            job.view.attempt,
+            drafted.retried,
+            drafted.dead,
+        )

@@ -1,0 +1,244 @@
+"""Worker processes: one in this process, or several that a supervisor forks and restarts."""
+
+import contextlib
+import importlib
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import replace
+from typing import Any, Protocol
+
+from ttp.coordination.connection import Connection
+from ttp.coordination.keys import Keys
+from ttp.errors import ServerRefused
+from ttp.policy import Clock
+from ttp.worker.handler import Handler
+from ttp.worker.worker import Settings, Worker
+
+log = logging.getLogger("ttp.pool")
+
+EXIT_REFUSED = 3
+RESTART_PAUSE = 1.0  # seconds before a process that died young is started again
+
+Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
+
+
+class Served(Protocol):
+    """What a pool asks of an app."""
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]: ...
+    @property
+    def imports(self) -> Sequence[str]: ...
+    @property
+    def lifespan(self) -> Lifespan | None: ...
+    @property
+    def clock(self) -> Clock: ...
+    def keys(self, queue: str) -> Keys: ...
+    def open_connection(self, timeout: float, name: str | None = None) -> Connection: ...
+    def close(self, timeout: float = 5.0) -> None: ...
+
+
+class WorkerPool:
+    """Runs an app's handlers.
+
+    Args:
+        app: the app whose tasks are run.
+        queues: names of the queues to serve; None: all that the app's tasks name.
+        threads: threads for handlers that wait; 1 runs them in the worker's own thread, fastest.
+        processes: independent workers, forked; a supervisor restarts them.
+        concurrency: async handlers at a time, per process.
+        grace: seconds that running handlers get when stopped; then their tasks go back to the queue.
+        lease: seconds a worker must be connected before it calls another dead.
+        stall: seconds without heartbeat after which a connected worker's frames are taken over; above the
+            longest timeout.
+    """
+
+    def __init__(
+        self,
+        app: Served,
+        *,
+        queues: Sequence[str] | None = None,
+        threads: int = 1,
+        processes: int = 1,
+        concurrency: int = 100,
+        grace: float = 25.0,
+        lease: float = 5.0,
+        stall: float = 60.0,
+    ) -> None:
+        for name, value in (("threads", threads), ("processes", processes), ("concurrency", concurrency)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        self._app = app
+        self._queues = queues
+        self._processes = processes
+        self._settings = Settings(threads=threads, concurrency=concurrency, grace=grace, lease=lease, stall=stall)
+        self._worker: Worker | None = None
+        self._children: dict[int, float] = {}
+        self._stopping = False
+        self.exit_on_overdue = True
+
+    @property
+    def worker(self) -> Worker | None:
+        """The worker in this process, once it runs."""
+        return self._worker
+
+    def run(self, *, burst: bool = False) -> None:
+        """Work until `stop` or a signal; with burst, until no task is ready, running or waiting for a retry.
+
+        SIGTERM and SIGINT stop it, a second one ends the process at once.
+
+        Raises:
+            ServerRefused: the server will not serve this worker.
+            ValueError: a queue or handler is missing.
+        """
+        for module in self._app.imports:
+            importlib.import_module(module)
+        settings = replace(self._settings, burst=burst)
+        with self._signals():
+            if self._processes == 1:
+                self._run_here(settings)
+            else:
+                self._supervise(settings)
+
+    def stop(self) -> None:
+        """Stop in good order: fetching ends, unstarted tasks go back, running ones get their grace."""
+        self._stopping = True
+        if self._worker is not None:
+            self._worker.stop()
+        for pid in list(self._children):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+
+    # one process
+
+    def _run_here(self, settings: Settings) -> None:
+        handlers = dict(self._app.handlers)
+        queues = list(self._queues) if self._queues else sorted({h.queue for h in handlers.values()})
+        if not queues:
+            raise ValueError("this app has no tasks: nothing to serve")
+        coroutines = None
+        lifespan = self._app.lifespan() if self._app.lifespan is not None else None
+        if hasattr(lifespan, "__aenter__") or any(h.kind == "async" for h in handlers.values()):
+            from ttp.worker.coroutines import AsyncRunner  # noqa: PLC0415 - asyncio only where it is used
+
+            coroutines = AsyncRunner(settings.concurrency)
+        try:
+            with _entered(lifespan, coroutines) as state:
+                self._worker = Worker(
+                    handlers=handlers,
+                    queues=[self._app.keys(queue) for queue in queues],
+                    open_connection=lambda name, timeout: self._app.open_connection(timeout, name),
+                    settings=settings,
+                    clock=self._app.clock,
+                    state=state,
+                    coroutines=coroutines,
+                    overdue=self._overdue,
+                )
+                if self._stopping:
+                    self._worker.stop()
+                log.info("worker %s serves %s", self._worker.consumer, ", ".join(queues))
+                self._worker.run()
+        finally:
+            if coroutines is not None:
+                coroutines.close()
+
+    def _overdue(self) -> None:
+        """Tasks are back in the queue while their handlers still run: only the end of the process ends these."""
+        if self.exit_on_overdue:
+            logging.shutdown()
+            os._exit(0)
+
+    # several
+
+    def _supervise(self, settings: Settings) -> None:
+        if not hasattr(os, "fork"):
+            raise ValueError("processes > 1 needs os.fork: start several workers instead")
+        for _ in range(self._processes):
+            self._spawn(settings)
+        refused = False
+        while self._children:
+            try:
+                pid, status = os.wait()
+            except ChildProcessError:
+                break
+            born = self._children.pop(pid, None)
+            if born is None:
+                continue
+            code = os.waitstatus_to_exitcode(status)
+            refused = refused or code == EXIT_REFUSED
+            if refused:
+                self.stop()
+            elif not self._stopping and not (settings.burst and code == 0):
+                log.warning("worker process %d ended with %d: starting another", pid, code)
+                if time.monotonic() - born < RESTART_PAUSE:
+                    time.sleep(RESTART_PAUSE)
+                if not self._stopping:
+                    self._spawn(settings)
+        if refused:
+            raise ServerRefused("the server refused the workers; their own message says why")
+
+    def _spawn(self, settings: Settings) -> None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid:
+            self._children[pid] = time.monotonic()
+            return
+        code = 1
+        try:
+            self._children.clear()
+            self._run_here(settings)
+            self._app.close()
+            code = 0
+        except ServerRefused as error:
+            log.error("%s", error)  # noqa: TRY400
+            code = EXIT_REFUSED
+        except BaseException:
+            log.exception("worker process")
+        finally:
+            logging.shutdown()
+            os._exit(code)
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """Handle SIGTERM and SIGINT while running, where this thread may."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def handle(number: int, _frame: object) -> None:
+            if self._stopping:
+                for pid in self._children:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGKILL)
+                os._exit(128 + number)
+            self.stop()
+
+        before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _entered(lifespan: Any, coroutines: Any) -> Iterator[Any]:  # noqa: ANN401 - two kinds of context manager
+    """Enter a lifespan, sync or async, and yield its state."""
+    if lifespan is None:
+        yield None
+    elif hasattr(lifespan, "__aenter__"):
+        state = coroutines.run(lifespan.__aenter__())
+        try:
+            yield state
+        finally:
+            coroutines.run(lifespan.__aexit__(None, None, None))
+    else:
+        with lifespan as state:
+            yield state

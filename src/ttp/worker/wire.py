@@ -1,0 +1,155 @@
+"""The worker's main connection: commits and fetches in one pipeline, answered in order."""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ttp.coordination import commands
+from ttp.coordination.commands import Command, Entry
+from ttp.coordination.connection import Connection
+from ttp.coordination.keys import Keys
+from ttp.errors import ServerUnavailable
+from ttp.worker.draft import Draft
+from ttp.worker.job import Job
+
+log = logging.getLogger("ttp.worker")
+
+Cancelled = Mapping[int, set[int]]  # origin → indices
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A commit to be sent; job and draft are None where an entry was put elsewhere without being run."""
+
+    command: Command
+    entry_id: str
+    job: Job | None = None
+    drafted: Draft | None = None
+
+
+class Wire:
+    """One thread's. Every fault raises ServerUnavailable; `reconnect` then sends again what was not answered.
+
+    Args:
+        answered: takes a commit and its reply.
+        received: takes the entries that a fetch brought, and the cancel requests that may concern them.
+        patience: seconds a reply may take.
+    """
+
+    def __init__(
+        self,
+        *,
+        open_connection: Callable[[float], Connection],
+        consumer: str,
+        queues: Sequence[Keys],
+        answered: Callable[[Commit, Any], None],
+        received: Callable[[Sequence[Entry], Cancelled], None],
+        patience: float,
+    ) -> None:
+        self._open_connection = open_connection
+        self._consumer = consumer
+        self._queues = queues
+        self._answered = answered
+        self._received = received
+        self._patience = patience
+        self._connection: Connection | None = None
+        self._unsent: deque[Commit] = deque()
+        self._unsent_since = 0.0
+        self._sent: deque[Commit | None] = deque()  # None: a fetch
+
+    def commit(self, commit: Commit) -> None:
+        """Send it with the next `send`."""
+        if not self._unsent:
+            self._unsent_since = time.monotonic()
+        self._unsent.append(commit)
+
+    @property
+    def fetching(self) -> bool:
+        """A fetch is on the wire."""
+        return None in self._sent
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing to send and nothing to be answered."""
+        return not (self._unsent or self._sent)
+
+    @property
+    def unsent_age(self) -> float:
+        """Seconds that the oldest unsent commit waits; 0 without one."""
+        return time.monotonic() - self._unsent_since if self._unsent else 0.0
+
+    @property
+    def connected(self) -> bool:
+        """There is a connection, as far as is known."""
+        return self._connection is not None
+
+    @property
+    def connection(self) -> Connection:
+        """For commands of one's own, when nothing else is on the wire."""
+        if self._connection is None:
+            raise ServerUnavailable("no connection")
+        return self._connection
+
+    def send(self) -> None:
+        """Send the commits."""
+        self._write([])
+
+    def fetch(self, streams: Sequence[str], *, count: int, block_ms: int | None) -> None:
+        """Send the commits and behind them a read that blocks for so long, or (None) not at all."""
+        read = commands.read_group(self._consumer, streams, count=count, block_ms=block_ms)
+        self._write([read, *map(commands.cancels_count, self._queues)])
+        self._sent.append(None)
+
+    def _write(self, more: list[Command]) -> None:
+        connection = self.connection
+        batch = [commit.command for commit in self._unsent]
+        self._sent.extend(self._unsent)
+        self._unsent.clear()
+        if batch or more:
+            connection.send(batch + more)
+
+    def read(self) -> None:
+        """Take every reply that is due, waiting for it."""
+        while self._sent:
+            commit = self._sent[0]
+            reply = self.connection.read(self._patience)
+            if commit is not None:
+                self._sent.popleft()
+                self._answered(commit, reply)
+                continue
+            entries = commands.entries(reply)
+            cancels = sum([int(self.connection.read(self._patience)) for _ in self._queues])
+            self._sent.popleft()
+            self._received(entries, self._cancels() if entries and cancels else {})
+
+    def settle(self) -> None:
+        """Send all commits and take all replies."""
+        self.send()
+        self.read()
+
+    def _cancels(self) -> Cancelled:
+        """Which tasks are asked not to run. A fetch is the last thing on the wire, so this may be called then."""
+        out: dict[int, set[int]] = {}
+        for keys in self._queues:
+            for origin, index in commands.cancels_reply(self.connection.call(*commands.cancels(keys))):
+                out.setdefault(origin, set()).add(index)
+        return out
+
+    def reconnect(self) -> None:
+        """One attempt to connect anew. What was not answered is to be sent again; a fetch is forgotten."""
+        self.close()
+        self._unsent.extendleft(commit for commit in reversed(self._sent) if commit is not None)
+        self._sent.clear()
+        connection = self._open_connection(5.0)
+        for keys in self._queues:
+            connection.ensure_queue(keys)
+        self._connection = connection
+
+    def close(self) -> None:
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

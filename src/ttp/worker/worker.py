@@ -1,0 +1,333 @@
+"""One worker process: read frames, run them, commit them.
+
+One thread, one connection. While there is work in hand one XREADGROUP that does not block is on the wire,
+behind the commits of the turn before; only an idle worker blocks, and sends its commits first. Frames for
+threads and coroutines are committed by the committer's thread; it shares a second line with the watchdog.
+"""
+
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from ttp.coordination import commands
+from ttp.coordination.commands import Entry
+from ttp.coordination.connection import Backoff, Connection
+from ttp.coordination.keys import Keys
+from ttp.errors import ServerRefused, ServerUnavailable
+from ttp.policy import Clock
+from ttp.worker.commits import Committer
+from ttp.worker.hand import Hand
+from ttp.worker.handler import Handler
+from ttp.worker.inbox import Inbox
+from ttp.worker.job import Job
+from ttp.worker.line import Line
+from ttp.worker.observer import Observer
+from ttp.worker.recovery import Recovery
+from ttp.worker.runners import ThreadRunner, run_slice
+from ttp.worker.stats import Stats
+from ttp.worker.watchdog import Watchdog
+from ttp.worker.wire import Cancelled, Commit, Wire
+
+if TYPE_CHECKING:  # asyncio is loaded only where there are async handlers
+    from ttp.worker.coroutines import AsyncRunner
+
+log = logging.getLogger("ttp.worker")
+
+IDLE_BLOCK_MS = 250
+BURST_BLOCK_MS = 20
+FETCH = 8  # frames of a stream in one read, while frames take little time
+FETCH_SECONDS = 0.01  # of work in one read
+COMMIT_DELAY = 0.001  # seconds a commit may wait for the next turn
+ADOPT = 5.0  # seconds between two looks for deliveries whose reply was lost
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a worker works; see `WorkerPool`."""
+
+    threads: int = 1
+    concurrency: int = 100
+    grace: float = 25.0
+    lease: float = 5.0
+    stall: float = 60.0
+    burst: bool = False
+
+
+class Worker:
+    """Runs handlers until stopped (or, in a burst, until nothing is left).
+
+    Args:
+        open_connection: (connection name, seconds) → a connected `Connection`.
+        state: what the lifespan yielded.
+        coroutines: runs async handlers; needed where there are any.
+        overdue: called when the grace of a stop is over and a handler still runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        handlers: Mapping[str, Handler],
+        queues: Sequence[Keys],
+        open_connection: Callable[[str, float], Connection],
+        settings: Settings,
+        clock: Clock,
+        state: Any = None,
+        coroutines: "AsyncRunner | None" = None,
+        overdue: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
+        self.stats = Stats()
+        self.ready = threading.Event()
+        self._settings = settings
+        self._queues = list(queues)
+        self._overdue = overdue
+        self._closed = threading.Event()
+        self._hand = Hand()
+        self._stopping = False
+        self._turn = 0
+        self._frame_seconds = 0.0
+        self._adopt_at = 0.0
+
+        def connect(timeout: float) -> Connection:
+            return open_connection(self.consumer, timeout)
+
+        self._committer = Committer(Line(connect, self._closed), self.consumer, clock, self.stats, self._hand.over)
+        self._inbox = Inbox(
+            handlers,
+            consumer=self.consumer,
+            clock=clock,
+            rng=Random(),  # noqa: S311 - jitter, not a secret
+            stats=self.stats,
+            state=state,
+        )
+        self._wire = Wire(
+            open_connection=connect,
+            consumer=self.consumer,
+            queues=self._queues,
+            answered=self._answered,
+            received=self._received,
+            patience=settings.stall,
+        )
+        self._streams = {stream: keys for keys in queues for stream in (*map(keys.stream, range(3)), keys.held)}
+        self._recovery = Recovery(
+            wire=self._wire,
+            committer=self._committer,
+            hand=self._hand,
+            inbox=self._inbox,
+            stats=self.stats,
+            consumer=self.consumer,
+            streams=self._streams,
+            receive=lambda entries: self._received(entries, {}),
+        )
+        self._watchdog = Watchdog(
+            committer=self._committer,
+            consumer=self.consumer,
+            queues=self._queues,
+            clock=clock,
+            observer=Observer(lease=settings.lease, stall=settings.stall),
+            jobs=self._hand.jobs,
+            surrender=self._recovery.surrender,
+            orphans=self._recovery.note,
+            overdue=self._give_back_running,
+        )
+        self._coroutines = coroutines
+        if coroutines is not None:
+            coroutines.ended = self._committer.put
+        self._threads: ThreadRunner | None = None
+
+    def run(self) -> None:
+        """Work until `stop`, or until nothing is left in a burst.
+
+        Raises:
+            ServerRefused: the server will not serve this worker.
+        """
+        if self._settings.threads > 1:
+            relieve = self._committer.relieve
+            self._threads = ThreadRunner(self._settings.threads, ended=self._committer.put, relieve=relieve)
+        self._committer.start()
+        try:
+            self._reconnect()
+            self._watchdog.start()
+            while not self._finished():
+                try:
+                    self._work()
+                except ServerUnavailable as error:
+                    log.warning("no server: %s", error)
+                    self._reconnect()
+        finally:
+            self._end()
+
+    def stop(self) -> None:
+        """Stop fetching; what is unstarted goes back. Safe in a signal handler and from any thread."""
+        self._stopping = True
+        for job in self._hand.jobs():
+            job.stop()
+        self._watchdog.stop_at(time.monotonic() + self._settings.grace)
+        self._hand.room.set()
+
+    # the turn
+
+    def _work(self) -> None:
+        if self._stopping:
+            self._drain()
+        elif self._hand.waiting:
+            if self._has_room() and not self._wire.fetching and self._frame_seconds < FETCH_SECONDS:
+                self._fetch(block_ms=None)
+            elif self._wire.unsent_age > COMMIT_DELAY:
+                self._wire.send()
+            if (job := self._hand.take()) is not None:
+                self._start(job)
+        elif self._wire.fetching:
+            self._wire.read()
+        elif (job := self._hand.take_suspect()) is not None:
+            self._run_alone(job)
+        elif self._recovery.due:
+            self._recovery.claim_one()
+        elif not self._has_room():
+            self._wire.settle()
+            self._pause()
+        elif time.monotonic() >= self._adopt_at:
+            self._adopt_at = time.monotonic() + ADOPT
+            self._recovery.adopt()
+        else:
+            self._fetch(block_ms=BURST_BLOCK_MS if self._settings.burst else IDLE_BLOCK_MS)
+            self._wire.read()
+
+    def _drain(self) -> None:
+        """Stopping: give back what has not begun, then wait for what runs."""
+        self._wire.read()
+        for job in self._hand.take_waiting():
+            job.cut_into(len(job.view))
+            self._commit(job)
+        self._wire.settle()
+        if self._hand.held:
+            self._pause()
+
+    def _start(self, job: Job) -> None:
+        """Run a job here, or hand it to threads or the event loop."""
+        self._watchdog.busy()
+        age_us = self._committer.now_ms() * 1000 - job.view.created_at
+        self.stats.wait.record(max(0, age_us) * 1000, len(job.view))
+        if job.handler.kind == "async":
+            assert self._coroutines is not None  # noqa: S101 - made wherever there is an async handler
+            self._coroutines.start(job)
+        elif self._threads is not None:
+            self._threads.start(job)
+        else:
+            begun = job.started = time.monotonic()
+            (part,) = job.cut_into(len(job.view))
+            run_slice(job, part, self._committer.relieve)
+            seconds = time.monotonic() - begun
+            self.stats.run.record(int(seconds * 1e9), len(job.view))
+            self._frame_seconds += (seconds - self._frame_seconds) * 0.2
+            self._commit(job)
+
+    def _commit(self, job: Job) -> None:
+        """Commit a job that has ended here."""
+        with job.lock:
+            if not job.over:
+                drafted, say = self._committer.draft_end(job)
+                self._wire.commit(Commit(say, job.id, job, drafted))
+
+    def _run_alone(self, job: Job) -> None:
+        """Run a frame that a worker died over, with nothing else in hand."""
+        self._wire.settle()
+        while self._hand.held > 1 and not self._stopping:
+            self._pause()
+        self._start(job)
+        self._wire.settle()
+        while self._hand.held and not self._stopping:
+            self._pause()
+
+    def _fetch(self, *, block_ms: int | None) -> None:
+        """HIGH always, NORMAL every 2nd and LOW every 8th turn; all when idle."""
+        self._turn += 1
+        lowest = 2 if block_ms is not None or self._turn % 8 == 0 else 1 if self._turn % 2 == 0 else 0
+        streams = [keys.stream(priority) for priority in range(lowest + 1) for keys in self._queues]
+        count = max(1, min(FETCH, int(FETCH_SECONDS / max(self._frame_seconds, 1e-6))))
+        self._wire.fetch(streams, count=count, block_ms=block_ms)
+
+    def _has_room(self) -> bool:
+        return all(runner is None or runner.idle for runner in (self._coroutines, self._threads))
+
+    def _pause(self) -> None:
+        """Wait until a job is over, or a moment."""
+        self._hand.room.wait(0.05)
+        self._hand.room.clear()
+
+    # replies
+
+    def _answered(self, commit: Commit, reply: Any) -> None:  # noqa: ANN401 - a server reply
+        if commit.job is not None and commit.drafted is not None:
+            with commit.job.lock:
+                self._committer.answer(commit.job, commit.drafted, reply)
+        else:
+            commands.commit_reply(reply)
+            self._hand.forget(commit.entry_id)
+
+    def _received(self, entries: Sequence[Entry], cancelled: Cancelled) -> None:
+        """Entries that were read or claimed become jobs."""
+        now_ms = self._committer.now_ms()
+        for entry in entries:
+            if not self._hand.learn(entry.id):
+                self._hand.forget(entry.id)  # given back before its delivery was read
+                continue
+            opened = self._inbox.open(entry, self._streams[entry.stream], now_ms)
+            if isinstance(opened, Job):
+                opened.cancelled = cancelled.get(opened.view.origin, frozenset())
+                self._hand.add(opened)
+            else:
+                self._wire.commit(Commit(opened, entry.id))
+
+    # beginning and end
+
+    def _reconnect(self) -> None:
+        """Connect, however long it takes, and look for lost deliveries next."""
+        backoff = Backoff()
+        while not self._stopping or self._hand.held:
+            try:
+                self._wire.reconnect()
+            except ServerRefused:
+                raise
+            except ServerUnavailable as error:
+                log.warning("no server: %s", error)
+                time.sleep(backoff.next())
+            else:
+                self._adopt_at = 0.0
+                self.ready.set()
+                return
+
+    def _finished(self) -> bool:
+        if self._stopping:
+            return not self._hand.held and (self._wire.quiet or not self._wire.connected)
+        if not self._settings.burst or self._hand.held or not self._wire.quiet or self._recovery.due:
+            return False
+        replies = self._wire.connection.call_many([say for keys in self._queues for say in commands.backlog(keys)])
+        return commands.backlog_reply(replies) == 0
+
+    def _give_back_running(self) -> None:
+        """Grace is over: what still runs goes back to the queue (watchdog's thread)."""
+        stuck = [job for job in self._hand.jobs() if job.handler.kind != "async"]
+        for job in stuck:
+            self._committer.replace(job, running="ready")
+        if self._coroutines is not None:
+            self._coroutines.give_back()
+        if stuck:
+            log.warning("grace is over: %d frames went back to the queue while their handlers run", len(stuck))
+            self._overdue()
+
+    def _end(self) -> None:
+        self._committer.close()
+        self._closed.set()
+        self._watchdog.close()
+        if self._threads is not None:
+            self._threads.close()
+        self._committer.line.close()
+        self._wire.close()
