@@ -4,7 +4,6 @@ A commit publishes the origin of its frame to the producer's channel, a hint. Th
 lost hint costs time, not the result: whoever waits looks by himself after a growing pause.
 """
 
-import asyncio
 import logging
 import os
 import threading
@@ -198,6 +197,8 @@ class ResultOwner:
 
     async def astatus(self, handle: TaskHandle[Any]) -> Status:
         """`status` for event loops."""
+        import asyncio  # noqa: PLC0415 - only programs that have an event loop pay for it
+
         return await asyncio.to_thread(self.status, handle)
 
     def result(self, handle: TaskHandle[Any], timeout: float | None = None) -> Any:  # noqa: ANN401
@@ -249,6 +250,8 @@ class ResultOwner:
 
     async def wait(self, handle: TaskHandle[Any]) -> Any:  # noqa: ANN401
         """`result` for event loops, without a timeout of its own (use `asyncio.timeout`)."""
+        import asyncio  # noqa: PLC0415
+
         _refuse_in_handler()
         loop = asyncio.get_running_loop()
         hint = asyncio.Event()

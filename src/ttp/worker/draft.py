@@ -223,4 +223,5 @@ def _child(frame: FrameWriter, now_ms: int) -> Placement:
         retry=False,
         results_ttl_ms=MARKER_TTL_MS if route.results else 0,
         queue=route.queue,
+        new=True,
     )

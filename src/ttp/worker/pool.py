@@ -47,6 +47,10 @@ class Served(Protocol):
 class WorkerPool:
     """Runs an app's handlers.
 
+    Attributes:
+        ready: set once the worker in this process is connected.
+        exit_on_overdue: end the process when the grace of a stop is over and a handler still runs.
+
     Args:
         app: the app whose tasks are run.
         queues: names of the queues to serve; None: all that the app's tasks name.
@@ -79,9 +83,11 @@ class WorkerPool:
         self._processes = processes
         self._settings = Settings(threads=threads, concurrency=concurrency, grace=grace, lease=lease, stall=stall)
         self._worker: Worker | None = None
-        self._children: dict[int, float] = {}
+        self._children: dict[int, float] = {}  # pid → when it was born
+        self._lifelines: list[int] = []
         self._stopping = False
         self.exit_on_overdue = True
+        self.ready = threading.Event()
 
     @property
     def worker(self) -> Worker | None:
@@ -138,6 +144,7 @@ class WorkerPool:
                     clock=self._app.clock,
                     state=state,
                     coroutines=coroutines,
+                    ready=self.ready,
                     overdue=self._overdue,
                 )
                 if self._stopping:
@@ -186,13 +193,20 @@ class WorkerPool:
     def _spawn(self, settings: Settings) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
+        read_end, write_end = os.pipe()
         pid = os.fork()
         if pid:
+            os.close(read_end)
+            self._lifelines.append(write_end)  # closes with this process, however it ends
             self._children[pid] = time.monotonic()
             return
         code = 1
         try:
+            os.setpgid(0, 0)  # a Ctrl-C is the supervisor's, who then stops us: it must not count twice
+            for inherited in (*self._lifelines, write_end):
+                os.close(inherited)
             self._children.clear()
+            threading.Thread(target=self._follow, args=(read_end,), name="ttp-lifeline", daemon=True).start()
             self._run_here(settings)
             self._app.close()
             code = 0
@@ -204,6 +218,12 @@ class WorkerPool:
         finally:
             logging.shutdown()
             os._exit(code)
+
+    def _follow(self, lifeline: int) -> None:
+        """Stop when the supervisor is gone."""
+        os.read(lifeline, 1)
+        log.warning("the supervisor is gone: stopping")
+        self.stop()
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

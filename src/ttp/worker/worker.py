@@ -67,6 +67,7 @@ class Worker:
         open_connection: (connection name, seconds) → a connected `Connection`.
         state: what the lifespan yielded.
         coroutines: runs async handlers; needed where there are any.
+        ready: set once connected.
         overdue: called when the grace of a stop is over and a handler still runs.
     """
 
@@ -80,11 +81,12 @@ class Worker:
         clock: Clock,
         state: Any = None,
         coroutines: "AsyncRunner | None" = None,
+        ready: threading.Event | None = None,
         overdue: Callable[[], None] = lambda: None,
     ) -> None:
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
         self.stats = Stats()
-        self.ready = threading.Event()
+        self.ready = ready or threading.Event()
         self._settings = settings
         self._queues = list(queues)
         self._overdue = overdue

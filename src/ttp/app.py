@@ -1,0 +1,308 @@
+"""The facade: an app has tasks, sends them, and lets workers run them."""
+
+import atexit
+import inspect
+import os
+import weakref
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+
+from ttp.coordination import Target as ServerTarget
+from ttp.coordination.connection import Connection
+from ttp.coordination.keys import Keys, check_name
+from ttp.dead_letters import DeadLetter, dead_letters
+from ttp.native import TaskHandle
+from ttp.native.types import argument_converter, converter
+from ttp.policy import Clock, RetryPolicy
+from ttp.producer import BatchTask, LocalTask, Producer, Task
+from ttp.producer.task import Target
+from ttp.results import ResultOwner, ResultReader
+from ttp.task import PRIORITIES, Priority, TaskId
+from ttp.worker import Batch, Handler, Lifespan
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Row = TypeVar("Row")
+
+QUEUE_LIMIT = 1 << 30  # bytes
+
+
+class TaskDecorator(Protocol):
+    """`@app.task` and `@app.task(...)`."""
+
+    @overload
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> LocalTask[P, R]: ...  # type: ignore[overload-overlap]
+    @overload
+    def __call__(self, function: Callable[P, R], /) -> LocalTask[P, R]: ...
+    @overload
+    def __call__(
+        self,
+        *,
+        name: str | None = None,
+        queue: str = "default",
+        priority: Priority = "normal",
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        result_ttl: float | None = None,
+    ) -> "TaskDecorator": ...
+
+
+class App:
+    """Tasks under one name, on one server. No I/O until something is sent, asked or run.
+
+    Args:
+        name: part of every key on the server; letters, digits and `_.-`.
+        url: redis://, rediss://, valkey:// or unix://; None: $TTP_URL, else the embedded server.
+        lifespan: makes the context manager (sync or async) that each worker process enters; what it yields
+            is `current_task().state`.
+        imports: modules that only workers load, those with handlers of `remote` tasks.
+        retry: the policy of tasks that have none of their own.
+        result_ttl: seconds that outcomes of submitted tasks are kept; 0 keeps none.
+        on_full: when the producer's pool is full, `emit` waits ("block", up to submit_timeout) or raises
+            QueueFull at once ("error").
+        submit_timeout: seconds `submit` waits for acceptance.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        url: str | None = None,
+        *,
+        lifespan: Lifespan | None = None,
+        imports: Sequence[str] = (),
+        retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
+        result_ttl: float = 300.0,
+        on_full: Literal["block", "error"] = "block",
+        submit_timeout: float = 5.0,
+    ) -> None:
+        check_name("app", name)
+        self.name = name
+        self.url = url
+        self.lifespan = lifespan
+        self.imports = tuple(imports)
+        self.clock = Clock()
+        self._retry = retry
+        self._result_ttl = result_ttl
+        self._handlers: dict[str, Handler] = {}
+        self._keys: dict[str, Keys] = {}
+        self._server: ServerTarget | None = None
+        self._producer = Producer(
+            keys=self.keys,
+            open_connection=self.open_connection,
+            queue_limit=QUEUE_LIMIT,
+            on_full=on_full,
+            submit_timeout=submit_timeout,
+            clock=self.clock,
+        )
+        self._reader = ResultReader(
+            open_connection=self.open_connection,
+            channel=lambda: self.keys("default").channel(self._producer.outbox.producer),
+            clock=self.clock,
+        )
+        ref = weakref.ref(self)
+        atexit.register(lambda: (app := ref()) and app.close())
+
+    def __repr__(self) -> str:
+        return f"<App {self.name!r}, {len(self._handlers)} tasks>"
+
+    # tasks
+
+    @property
+    def task(self) -> TaskDecorator:
+        """Make a function a task: `@app.task`, or `@app.task(name=…, queue=…, priority=…, timeout=…, retry=…, result_ttl=…)`.
+
+        Args:
+            name: under which workers know it; default: the function's qualified name.
+            queue: the queue its calls go to.
+            priority: "high", "normal" or "low".
+            timeout: seconds after which a running handler gets `TaskTimeout` (async: is cancelled).
+            retry: when a failed call is tried again; default: the app's policy.
+            result_ttl: seconds that outcomes are kept; default: the app's.
+        """
+        return self._decorate  # type: ignore[return-value]
+
+    def _decorate(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # noqa: ANN401
+        if function is None:
+            return lambda f: self._register(f, **options)
+        return self._register(function, **options)
+
+    def _register(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None = None,
+        queue: str = "default",
+        priority: Priority = "normal",
+        timeout: float | None = None,
+        retry: RetryPolicy | None = None,
+        result_ttl: float | None = None,
+    ) -> LocalTask[..., Any]:
+        ttl = self._result_ttl if result_ttl is None else result_ttl
+        if timeout is not None and timeout <= 0:
+            raise ValueError(f"timeout must be positive, not {timeout}")
+        handler = Handler(
+            name=name or function.__qualname__,
+            queue=check_name("queue", queue),
+            function=argument_converter(function) or function,
+            kind="async" if inspect.iscoroutinefunction(function) else "sync",
+            retry=retry or self._retry,
+            timeout=timeout,
+            result_ttl=ttl,
+        )
+        self._add(handler)
+        signature = inspect.signature(function)
+        target = self._target(handler.name, queue, signature, ttl, priority, _returned(function))
+        return LocalTask(target, function)
+
+    def batch(
+        self,
+        row: Callable[P, Row],
+        /,
+        *,
+        name: str | None = None,
+        queue: str = "default",
+        retry: RetryPolicy | None = None,
+        max_events: int = 4096,
+    ) -> Callable[[Callable[[Batch[Row]], None]], BatchTask[P, Row]]:
+        """Make a function the handler of whole batches of one row class (a dataclass).
+
+        Each event is submitted or emitted with the row's fields; the handler gets a `Batch` of those that
+        came together in a frame, at most max_events. It succeeds or fails as a whole.
+        """
+
+        def decorate(function: Callable[[Batch[Row]], None]) -> BatchTask[P, Row]:
+            handler = Handler(
+                name=name or function.__qualname__,
+                queue=check_name("queue", queue),
+                function=function,
+                kind="batch",
+                retry=retry or self._retry,
+                timeout=None,
+                result_ttl=self._result_ttl,
+                row=argument_converter(row) or row,
+                max_events=max_events,
+            )
+            self._add(handler)
+            signature = inspect.signature(row)
+            target = self._target(handler.name, queue, signature, self._result_ttl, "normal", None)
+            return BatchTask[P, Row](target, function)
+
+        return decorate
+
+    @overload
+    def remote(self, name_or_signature: str, /, *, queue: str = "default") -> Task[..., Any]: ...
+    @overload
+    def remote(self, name_or_signature: Callable[P, R], /, *, queue: str = "default") -> Task[P, R]: ...
+    def remote(self, name_or_signature: Any, /, *, queue: str = "default") -> Task[..., Any]:
+        """A task whose code lives elsewhere: submit and emit only.
+
+        Args:
+            name_or_signature: the task's name, or a function of that name with the handler's signature
+                (its body is never run), which types the calls and checks them.
+            queue: the queue its workers serve.
+        """
+        if isinstance(name_or_signature, str):
+            return Task(self._target(name_or_signature, queue, None, self._result_ttl, "normal", None))
+        function = name_or_signature
+        signature = inspect.signature(function)
+        name = function.__qualname__
+        return Task(self._target(name, queue, signature, self._result_ttl, "normal", _returned(function)))
+
+    def _add(self, handler: Handler) -> None:
+        if handler.name in self._handlers:
+            raise ValueError(f"two tasks are named {handler.name!r}: give one of them name=…")
+        self._handlers[handler.name] = handler
+
+    def _target(
+        self,
+        name: str,
+        queue: str,
+        signature: inspect.Signature | None,
+        result_ttl: float,
+        priority: Priority,
+        returned: Callable[[Any], Any] | None,
+    ) -> Target:
+        return Target(
+            producer=self._producer,
+            name=name,
+            queue=check_name("queue", queue),
+            owner=ResultOwner(self._reader, self.keys(queue), returned),
+            results=result_ttl > 0,
+            signature=signature,
+            priority=PRIORITIES[priority],
+        )
+
+    # sending
+
+    def handle(self, task_id: str) -> TaskHandle[Any]:
+        """The handle of a task by its id, from any process. ValueError if it is no id."""
+        parsed = TaskId.parse(task_id)
+        return TaskHandle(ResultOwner(self._reader, self.keys(parsed.queue)), parsed.origin, parsed.index)
+
+    def dead_letters(self, queue: str = "default") -> Iterator[DeadLetter]:
+        """The queue's dead tasks, oldest first."""
+        return dead_letters(self.keys(queue), self._reader.call)
+
+    def flush(self, timeout: float | None = None) -> None:
+        """Return when all that was emitted before is accepted.
+
+        Raises:
+            ServerUnavailable, QueueFull: not within timeout (default: submit_timeout) seconds; what is not
+                accepted is kept and sent again.
+        """
+        self._producer.flush(timeout)
+
+    async def aflush(self) -> None:
+        """`flush` for event loops."""
+        import asyncio  # noqa: PLC0415 - only programs that have an event loop pay for it
+
+        await asyncio.to_thread(self.flush)
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Flush, for at most timeout seconds, and end all threads and connections. Logs what was not accepted."""
+        self._producer.close(timeout)
+        self._reader.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # what workers and tools ask
+
+    @property
+    def handlers(self) -> Mapping[str, Handler]:
+        """The tasks that can be run here, by name."""
+        return self._handlers
+
+    def keys(self, queue: str) -> Keys:
+        """The keys of a queue."""
+        if (keys := self._keys.get(queue)) is None:
+            keys = self._keys[queue] = Keys(self.name, queue)
+        return keys
+
+    @property
+    def server(self) -> ServerTarget:
+        """Where the server is; starts the embedded one if there is no URL."""
+        if self._server is None:
+            url = self.url or os.environ.get("TTP_URL")
+            if url:
+                self._server = ServerTarget.parse(url)
+            else:
+                from ttp.coordination import embedded  # noqa: PLC0415 - only where it is used
+
+                self._server = embedded.ensure()
+        return self._server
+
+    def open_connection(self, timeout: float, name: str | None = None) -> Connection:
+        """A new connection. ServerUnavailable if none can be had in timeout seconds."""
+        connection = Connection(self.server, name=name, connect_timeout=timeout)
+        connection.connect()
+        return connection
+
+
+def _returned(function: Callable[..., Any]) -> Callable[[Any], Any] | None:
+    """What makes the annotated return type out of a result that arrived."""
+    annotation = inspect.signature(function, eval_str=False).return_annotation
+    return None if annotation in (inspect.Signature.empty, None) else converter(annotation)

@@ -1,0 +1,136 @@
+"""Dead letters: what failed for good, why, and back into the queue or out."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ttp.coordination import commands
+from ttp.coordination.keys import Keys
+from ttp.errors import CorruptFrame, TtpError
+from ttp.native import FrameView, pack, unpack
+from ttp.task import TaskId
+from ttp.worker.draft import new_fid
+
+PAGE = 64  # entries read at a time
+
+Call = Callable[[commands.Command], Any]
+
+
+class DeadLetter:
+    """One dead task.
+
+    Attributes:
+        id: the task's id; None for a frame that cannot be read.
+        task: its name.
+        args: positional arguments as they arrived (keyword arguments as a last dict).
+        reason: error type and message.
+        traceback: the remote traceback as text, or empty.
+        dead_at: when it died, seconds since 1970, server time.
+    """
+
+    def __init__(self, entry: "_Entry", row: int, record: list[Any]) -> None:
+        self._entry = entry
+        self._row = row
+        _, error_type, reason, self.traceback, dead_ms = record
+        self.reason = f"{error_type}: {reason}" if reason else str(error_type)
+        self.dead_at = dead_ms / 1000
+        view = entry.view
+        self.task = view.name if view is not None else "?"
+        self.id = None if view is None else str(entry.task_id(row))
+        self.args = () if view is None else _arguments(view, row)
+
+    def __repr__(self) -> str:
+        return f"<DeadLetter {self.id} {self.task}: {self.reason}>"
+
+    def retry(self) -> None:
+        """Back into its queue as a first attempt, under the same id.
+
+        Raises:
+            TtpError: it cannot be read, or is no longer dead: another retried or dropped it.
+        """
+        self._entry.take(self._row, revive=True)
+
+    def drop(self) -> None:
+        """Out, for good. TtpError as `retry`."""
+        self._entry.take(self._row, revive=False)
+
+
+def dead_letters(keys: Keys, call: Call) -> Iterator[DeadLetter]:
+    """All dead tasks of a queue, oldest first, read page by page."""
+    last = "-"
+    while True:
+        page = commands.dead_entries(call(commands.dead_page(keys, after=last, count=PAGE)))
+        if not page:
+            return
+        for entry_id, tasks, frame, errors in page:
+            last = entry_id
+            yield from _Entry(keys, call, entry_id, tasks, frame, errors).letters()
+
+
+class _Entry:
+    """One entry of the stream of dead frames; taking a task out of it replaces it."""
+
+    def __init__(self, keys: Keys, call: Call, entry_id: str, tasks: int, frame: bytes, errors: bytes) -> None:
+        self._keys = keys
+        self._call = call
+        self._id = entry_id
+        self._tasks = tasks
+        self._records: list[list[Any]] = unpack(errors)
+        self.view: FrameView | None
+        try:
+            self.view = FrameView(frame)
+        except CorruptFrame:
+            self.view = None
+            self._rows = [0]
+        else:
+            self._rows = list(range(len(self.view)))
+
+    def letters(self) -> Iterator[DeadLetter]:
+        if self.view is None:
+            yield DeadLetter(self, 0, self._records[0])
+            return
+        record_of = {index: record for record in self._records for index in record[0]}
+        for row in list(self._rows):
+            yield DeadLetter(self, row, record_of[self.view.index(row)])
+
+    def task_id(self, row: int) -> TaskId:
+        assert self.view is not None  # noqa: S101 - the caller has looked
+        return TaskId(self._keys.queue, self._keys.partition, self.view.origin, self.view.index(row))
+
+    def take(self, row: int, *, revive: bool) -> None:
+        view = self.view
+        if view is None and revive:
+            raise TtpError("this frame cannot be read, so it cannot be retried; drop it")
+        if row not in self._rows:
+            raise TtpError("this task is no longer dead: it was retried or dropped")
+        rest = [r for r in self._rows if r != row]
+        fid = new_fid()
+        say = commands.bury(
+            self._keys,
+            entry_id=self._id,
+            rest=view.derive(rest, fid=new_fid()) if view is not None and rest else b"",
+            rest_tasks=len(rest),
+            rest_errors=pack(self._records_of(rest)) if rest else b"",
+            tasks=self._tasks,
+            revive=view.derive([row], fid=fid, attempt=1, deferrals=0, crashes=0) if view and revive else None,
+            revive_fid=fid,
+            revive_tasks=1,
+            priority=view.priority if view is not None else 1,
+        )
+        status, self_id = commands.bury_reply(self._call(say))
+        if status != "OK":
+            raise TtpError("this task is no longer dead: another retried or dropped it")
+        self._id, self._rows, self._tasks = self_id, rest, len(rest)
+
+    def _records_of(self, rows: list[int]) -> list[list[Any]]:
+        assert self.view is not None  # noqa: S101 - a corrupt frame has one row, and no rest
+        left = {self.view.index(row) for row in rows}
+        kept = [[[i for i in record[0] if i in left], *record[1:]] for record in self._records]
+        return [record for record in kept if record[0]]
+
+
+def _arguments(view: FrameView, row: int) -> tuple[Any, ...]:
+    try:
+        args, kwargs = view.arguments(row)
+    except CorruptFrame as error:
+        return (f"unreadable: {error}",)
+    return (*args, kwargs) if kwargs else args
