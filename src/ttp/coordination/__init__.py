@@ -1,0 +1,3 @@
+"""Redis: keys, scripts, commands, one connection class, the embedded server."""
+
+from ttp.coordination.url import Target as Target

@@ -1,0 +1,376 @@
+"""One connection: commands out, replies in. The only module that touches redis-py's connection.
+
+Nothing is ever resent here: a fault closes the connection and raises `ServerUnavailable`, and whoever owns
+the connection reconnects and sends again what was not answered. The scripts make that safe.
+
+An error that concerns one command only is a *value* (`ReplyError`) in `read` and `call_many`, since the
+replies behind it still come; `call` raises it.
+"""
+
+import select
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ttp.coordination import preflight
+from ttp.coordination.backoff import Backoff as Backoff
+from ttp.coordination.commands import Command
+from ttp.coordination.keys import GROUP, Keys
+from ttp.coordination.replies import ReplyError as ReplyError
+from ttp.coordination.replies import checked
+from ttp.coordination.scripts import SCRIPTS
+from ttp.coordination.url import Target as Target
+from ttp.errors import ServerRefused, ServerUnavailable
+from ttp.policy import Clock
+
+if TYPE_CHECKING:
+    from redis.connection import AbstractConnection
+
+SOCKET_TIMEOUT = 10.0  # seconds without a byte in the midst of a reply, or with a full socket while sending
+
+_AGAIN = frozenset(
+    ("LOADING", "READONLY", "NOSCRIPT", "NOGROUP", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK")
+    + ("NOREPLICAS", "MISCONF", "BUSY", "NOAUTH")
+)
+"""Errors that say: not now, not here, or not any more. Connect again, and send again."""
+
+_IN_WORDS = {
+    "LOADING": "it is loading its data",
+    "READONLY": "it is a read-only replica",
+    "NOSCRIPT": "it has lost the scripts, and gets them again",
+    "NOGROUP": "it has lost the queue, which is made again",
+    "MISCONF": "it cannot write to its disk",
+    "NOREPLICAS": "it has too few replicas",
+    "BUSY": "it is busy with a long script",
+}
+
+
+class Connection:
+    """One socket to a server. Not thread-safe: callers lock.
+
+    Args:
+        target: where the server is.
+        name: what CLIENT LIST shows; no spaces.
+        connect_timeout: seconds for one attempt to connect, handshake included.
+        clock: what the server's time is compared with.
+
+    Attributes:
+        client_id: the server's number for this connection.
+        offset_us: microseconds to add to this machine's wall clock to get the server's, once connected.
+        server: its name and version, as in "valkey 9.1.2", once connected.
+    """
+
+    def __init__(
+        self, target: Target, *, name: str | None = None, connect_timeout: float = 5.0, clock: Clock | None = None
+    ) -> None:
+        self.target = target
+        self.name = name
+        self.client_id = 0
+        self.offset_us = 0
+        self.server = ""
+        self._connect_timeout = connect_timeout
+        self._clock = clock or Clock()
+        self._raw: AbstractConnection | None = None
+        self._early: deque[Any] = deque()  # replies read before their turn
+        self._awaited = 0  # replies still to come from the socket
+        self._queues: set[Keys] = set()
+
+    # connecting
+
+    def connect(self) -> None:
+        """Connect: one attempt, handshake, settings, scripts, clock.
+
+        Raises:
+            ServerUnavailable: no server there, or none that is ready; it may be worth trying again.
+            ServerRefused: the server will not serve as it is set up.
+        """
+        self.close()
+        raw = self._make()
+        try:
+            raw.connect()
+        except Exception as error:
+            raw.disconnect()
+            raise self._fault(error) from None
+        self._raw = raw
+        raw._get_socket().settimeout(SOCKET_TIMEOUT)  # type: ignore[union-attr]  # noqa: SLF001
+        deadline = time.monotonic() + self._connect_timeout
+        try:
+            self._greet(raw.handshake_metadata or {}, deadline)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self) -> "AbstractConnection":
+        from redis.connection import Connection as TcpConnection  # noqa: PLC0415 - 120 ms and 20 MB: not before needed
+        from redis.connection import SSLConnection, UnixDomainSocketConnection  # noqa: PLC0415
+
+        target = self.target
+        settings: dict[str, Any] = {
+            "db": target.db,
+            "username": target.username or None,
+            "password": target.password or None,
+            "client_name": self.name,
+            "protocol": 3,
+            "socket_connect_timeout": self._connect_timeout,
+            "socket_timeout": self._connect_timeout,
+            "driver_info": None,
+            "maint_notifications_config": None,
+            "health_check_interval": 0,
+            "retry": None,
+        }
+        if target.path:
+            return UnixDomainSocketConnection(path=target.path, **settings)
+        kind = SSLConnection if target.tls else TcpConnection
+        return kind(host=target.host, port=target.port, **settings, **dict(target.tls_files))
+
+    def _greet(self, hello: dict[Any, Any], deadline: float) -> None:
+        about = {_text(key): value for key, value in hello.items()}
+        if _text(about.get("role", "master")) != "master":
+            raise ServerUnavailable(f"{self.target} is a read-only replica; give the URL of its primary")
+        self.client_id = int(about.get("id", 0))
+        self.server = f"{_text(about.get('server', 'redis'))} {_text(about.get('version', '?'))}"
+        load: list[Command] = [("SCRIPT", "LOAD", script.text) for script in SCRIPTS]
+        say: list[Command] = [
+            ("INFO", "memory"),
+            ("CONFIG", "GET", "maxmemory-policy"),
+            ("COMMAND", "INFO", "XAUTOCLAIM"),
+        ]
+        info, config, claims, *shas = self._ask([*say, *load], deadline)
+        policy = _policy(info, config)
+        if policy not in (None, "noeviction"):
+            raise ServerRefused(
+                f"{self.target} has maxmemory-policy {policy}: under memory pressure it would delete tasks."
+                " Set it to noeviction."
+            )
+        if isinstance(claims, list) and claims[:1] == [None]:
+            raise ServerRefused(f"{self.target} is {self.server}: too old, it must be Redis 6.2 or later, or Valkey")
+        for script, sha in zip(SCRIPTS, shas, strict=True):
+            if isinstance(sha, ReplyError):
+                raise ServerRefused(f"{self.target} does not take the script {script.name}: {sha}")
+            if _text(sha) != script.sha:
+                raise ServerRefused(f"{self.target} garbles what it is sent (script {script.name})")
+        before = self._clock.time()
+        (now,) = self._ask([("TIME",)], deadline)
+        after = self._clock.time()
+        seconds, micros = map(int, checked(now))
+        local = (before + after) / 2 - self._clock.offset
+        self.offset_us = seconds * 1_000_000 + micros - round(local * 1_000_000)
+
+    def ensure_queue(self, keys: Keys) -> None:
+        """Make the queue's groups, and see that its commands are permitted: once for each queue and connection.
+
+        Replies that are outstanding stay so.
+
+        Raises:
+            ServerRefused: a permission is missing, or a key belongs to something else.
+        """
+        if keys in self._queues:
+            return
+        deadline = time.monotonic() + SOCKET_TIMEOUT
+        kinds: list[Command] = [("TYPE", key) for key, _ in preflight.types(keys)]
+        preflight.check_types(keys, self._ask(kinds, deadline))
+        streams = (*keys.streams, keys.held)
+        make: list[Command] = [("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM") for stream in streams]
+        for command, made in zip(make, self._ask(make, deadline), strict=True):
+            if isinstance(made, ReplyError) and made.code != "BUSYGROUP":
+                raise ServerRefused(f"queue {keys.queue!r}: cannot make {command[2]}: {made}")
+        probes = preflight.probes(keys)
+        preflight.check(keys, probes, self._ask(probes, deadline))
+        self._queues.add(keys)
+
+    # talking
+
+    def send(self, commands: Sequence[Command]) -> None:
+        """Send commands in one go; each gets one reply."""
+        raw = self._connected()
+        try:
+            raw.send_packed_command(raw.pack_commands(commands), check_health=False)
+        except Exception as error:
+            raise self._closed_by(error) from None
+        self._awaited += len(commands)
+
+    def read(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - a server reply
+        """The next reply. After timeout seconds (None: 10) without one the connection is closed.
+
+        Returns:
+            The reply; a command's own error is a `ReplyError`, not raised.
+
+        Raises:
+            ServerUnavailable: and the connection is closed.
+        """
+        return self._early.popleft() if self._early else self._receive(timeout)
+
+    def _receive(self, timeout: float | None) -> Any:  # noqa: ANN401
+        raw = self._connected()
+        limit = SOCKET_TIMEOUT if timeout is None else timeout
+        if not self._awaited:
+            raise RuntimeError("no command awaits a reply")
+        if not self._arrived(limit):
+            raise self._closed_by(TimeoutError(f"no reply within {limit:g} s"))
+        try:
+            reply = raw.read_response()
+        except Exception as error:
+            reply = self._judge(error)
+        self._awaited -= 1
+        return reply
+
+    def _ask(self, commands: Sequence[Command], deadline: float) -> list[Any]:
+        """Send and read, putting aside the replies that were outstanding before."""
+        self.send(commands)
+        while self._awaited > len(commands):
+            self._early.append(self._receive(deadline - time.monotonic()))
+        return [self._receive(max(0.0, deadline - time.monotonic())) for _ in commands]
+
+    def call(self, *command: str | bytes | int | memoryview, timeout: float | None = None) -> Any:  # noqa: ANN401
+        """Send one command and return its reply; a `ReplyError` is raised. Outstanding replies stay so."""
+        return checked(self.call_many([command], timeout=timeout)[0])
+
+    def call_many(self, commands: Sequence[Command], timeout: float | None = None) -> list[Any]:
+        """Send commands and return their replies, `ReplyError`s among them. Outstanding replies stay so."""
+        return self._ask(commands, time.monotonic() + (SOCKET_TIMEOUT if timeout is None else timeout))
+
+    def readable(self, timeout: float = 0.0) -> bool:
+        """Whether something can be read, waiting for timeout seconds at most. ServerUnavailable if the server hung up."""
+        return bool(self._early) or self._arrived(timeout)
+
+    def _arrived(self, timeout: float) -> bool:
+        try:
+            return self._connected().can_read(max(0.0, timeout))
+        except ServerUnavailable:
+            raise
+        except Exception as error:
+            raise self._closed_by(error) from None
+
+    def wait(self, timeout: float | None, wake_fd: int | None = None) -> bool:
+        """Wait until something can be read, or wake_fd is readable (which stays so), or timeout seconds are over.
+
+        Returns:
+            Whether something can be read from the connection.
+        """
+        if self.readable(0.0):
+            return True
+        poller = select.poll()
+        poller.register(self.fileno(), select.POLLIN)
+        if wake_fd is not None:
+            poller.register(wake_fd, select.POLLIN)
+        poller.poll(None if timeout is None else max(0.0, timeout) * 1000)
+        return self.readable(0.0)
+
+    # publish and subscribe
+
+    def subscribe(self, channel: str) -> None:
+        """Listen to a channel; from now on the connection is for `read_message` only."""
+        self.send([("SUBSCRIBE", channel)])
+        self._awaited -= 1  # what comes is a push, not a reply
+        deadline = time.monotonic() + SOCKET_TIMEOUT
+        while (push := self._push(deadline - time.monotonic())) is None or push[0] != b"subscribe":
+            if time.monotonic() >= deadline:
+                raise self._closed_by(TimeoutError("no answer to SUBSCRIBE"))
+
+    def read_message(self, timeout: float) -> bytes | None:
+        """The next message; None if there is none within timeout seconds."""
+        push = self._push(timeout)
+        return bytes(push[2]) if push is not None and push[0] == b"message" else None
+
+    def _push(self, timeout: float) -> list[Any] | None:
+        if not self._arrived(timeout):
+            return None
+        try:
+            push = self._connected().read_response(push_request=True)
+        except Exception as error:
+            raise checked(self._judge(error)) from None
+        return list(push)
+
+    # state
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is open, as far as is known."""
+        return self._raw is not None
+
+    @property
+    def unanswered(self) -> int:
+        """Replies not read yet."""
+        return self._awaited + len(self._early)
+
+    def fileno(self) -> int:
+        """The socket's file descriptor."""
+        sock = self._connected()._get_socket()  # noqa: SLF001 - redis-py offers no other way
+        assert sock is not None
+        return sock.fileno()
+
+    def close(self) -> None:
+        """Close the socket. What was not answered is unknown."""
+        raw, self._raw = self._raw, None
+        self._early.clear()
+        self._awaited = 0
+        self._queues.clear()
+        if raw is not None:
+            raw.disconnect()
+
+    # faults
+
+    def _connected(self) -> "AbstractConnection":
+        if self._raw is None:
+            raise ServerUnavailable(f"not connected to {self.target}")
+        return self._raw
+
+    def _judge(self, error: Exception) -> ReplyError:
+        """The command's own error; anything worse closes the connection and is raised."""
+        from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415
+        from redis.exceptions import ResponseError  # noqa: PLC0415
+
+        text = _full_text(error)
+        code = text.partition(" ")[0]
+        if code in _AGAIN or not isinstance(error, ResponseError) or isinstance(error, RedisConnectionError):
+            raise self._closed_by(error) from None
+        return ReplyError(text)
+
+    def _closed_by(self, error: Exception) -> ServerUnavailable:
+        self.close()
+        return self._fault(error)
+
+    def _fault(self, error: Exception) -> ServerUnavailable:
+        """The error in plain words."""
+        from redis.exceptions import AuthenticationError, ResponseError  # noqa: PLC0415
+
+        text = _full_text(error)
+        code = text.partition(" ")[0]
+        if isinstance(error, AuthenticationError) or code in ("WRONGPASS", "NOAUTH"):
+            return ServerRefused(f"{self.target} refuses the user name or password" + _hint(self.target))
+        if code == "NOPERM":
+            return ServerRefused(f"{self.target} does not permit this user to connect: {text}")
+        if code in _IN_WORDS:
+            return ServerUnavailable(f"{self.target} does not serve now: {_IN_WORDS[code]}")
+        if isinstance(error, ResponseError) and "HELLO" in text:
+            return ServerRefused(f"{self.target} is too old: it must be Redis 6.2 or later, or Valkey")
+        return ServerUnavailable(f"no connection to {self.target}: {text or type(error).__name__}")
+
+
+def _full_text(error: Exception) -> str:
+    """The server's message with its code, which redis-py cuts off and keeps apart."""
+    code = getattr(error, "status_code", None)
+    text = str(error)
+    return f"{code} {text}" if code and not text.startswith(code) else text
+
+
+def _hint(target: Target) -> str:
+    return "" if target.password else ": the URL has none (redis://user:password@host)"
+
+
+def _text(value: Any) -> str:  # noqa: ANN401
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def _policy(info: Any, config: Any) -> str | None:  # noqa: ANN401
+    """maxmemory-policy as INFO or CONFIG tells it; None where both are refused."""
+    if not isinstance(info, ReplyError):
+        for line in _text(info).splitlines():
+            name, _, value = line.partition(":")
+            if name == "maxmemory_policy":
+                return value.strip()
+    if isinstance(config, ReplyError):
+        return None
+    found = dict(config) if isinstance(config, dict) else dict(zip(config[::2], config[1::2], strict=True))
+    return _text(found[b"maxmemory-policy"]) if b"maxmemory-policy" in found else None

@@ -1,0 +1,13 @@
+-- Adds an entry to a stream under the id `<counter>-<fid>`, and returns the id. The fid, random, makes ids
+-- that recur after a failover differ. Ids stay strings: they may pass 2^53.
+local function append(stream, counters, fid, ...)
+  local id = string.format('%.0f-%s', redis.call('HINCRBY', counters, 'id', 1), fid)
+  redis.call('XADD', stream, id, ...)
+  return id
+end
+
+-- Milliseconds since 1970, by the server's clock and the offset that tests move.
+local function now_ms(offset)
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000) + offset
+end
