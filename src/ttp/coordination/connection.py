@@ -11,21 +11,18 @@ import select
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ttp.coordination import preflight
 from ttp.coordination.backoff import Backoff as Backoff
 from ttp.coordination.commands import Command
 from ttp.coordination.keys import GROUP, Keys
 from ttp.coordination.replies import ReplyError as ReplyError
-from ttp.coordination.replies import checked
+from ttp.coordination.replies import checked, pairs
 from ttp.coordination.scripts import SCRIPTS
 from ttp.coordination.url import Target as Target
 from ttp.errors import ServerRefused, ServerUnavailable
 from ttp.policy import Clock
-
-if TYPE_CHECKING:
-    from redis.connection import AbstractConnection
 
 SOCKET_TIMEOUT = 10.0  # seconds without a byte in the midst of a reply, or with a full socket while sending
 
@@ -71,7 +68,7 @@ class Connection:
         self.server = ""
         self._connect_timeout = connect_timeout
         self._clock = clock or Clock()
-        self._raw: AbstractConnection | None = None
+        self._raw: Any = None  # redis-py's connection; its types are partial
         self._early: deque[Any] = deque()  # replies read before their turn
         self._awaited = 0  # replies still to come from the socket
         self._queues: set[Keys] = set()
@@ -93,7 +90,7 @@ class Connection:
             raw.disconnect()
             raise self._fault(error) from None
         self._raw = raw
-        raw._get_socket().settimeout(SOCKET_TIMEOUT)  # type: ignore[union-attr]  # noqa: SLF001
+        raw._get_socket().settimeout(SOCKET_TIMEOUT)  # noqa: SLF001
         deadline = time.monotonic() + self._connect_timeout
         try:
             self._greet(raw.handshake_metadata or {}, deadline)
@@ -101,7 +98,7 @@ class Connection:
             self.close()
             raise
 
-    def _make(self) -> "AbstractConnection":
+    def _make(self) -> Any:  # noqa: ANN401
         from redis.connection import Connection as TcpConnection  # noqa: PLC0415 - 120 ms and 20 MB: not before needed
         from redis.connection import SSLConnection, UnixDomainSocketConnection  # noqa: PLC0415
 
@@ -120,8 +117,9 @@ class Connection:
             "retry": None,
         }
         if target.path:
-            return UnixDomainSocketConnection(path=target.path, **settings)
-        kind = SSLConnection if target.tls else TcpConnection
+            unix: Any = UnixDomainSocketConnection
+            return unix(path=target.path, **settings)
+        kind: Any = SSLConnection if target.tls else TcpConnection
         return kind(host=target.host, port=target.port, **settings, **dict(target.tls_files))
 
     def _greet(self, hello: dict[Any, Any], deadline: float) -> None:
@@ -171,10 +169,14 @@ class Connection:
         kinds: list[Command] = [("TYPE", key) for key, _ in preflight.types(keys)]
         preflight.check_types(keys, self._ask(kinds, deadline))
         streams = (*keys.streams, keys.held)
-        make: list[Command] = [("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM") for stream in streams]
-        for command, made in zip(make, self._ask(make, deadline), strict=True):
+        # Asked first, since a server without memory makes none, and yet must let workers in.
+        found = self._ask([("XINFO", "GROUPS", stream) for stream in streams], deadline)
+        missing = [stream for stream, groups in zip(streams, found, strict=True) if not _has_group(groups)]
+        make: list[Command] = [("XGROUP", "CREATE", stream, GROUP, "0", "MKSTREAM") for stream in missing]
+        for stream, made in zip(missing, self._ask(make, deadline), strict=True):
             if isinstance(made, ReplyError) and made.code != "BUSYGROUP":
-                raise ServerRefused(f"queue {keys.queue!r}: cannot make {command[2]}: {made}")
+                kind = ServerUnavailable if made.code == "OOM" else ServerRefused
+                raise kind(f"queue {keys.queue!r}: cannot make {stream}: {made}")
         probes = preflight.probes(keys)
         preflight.check(keys, probes, self._ask(probes, deadline))
         self._queues.add(keys)
@@ -236,7 +238,7 @@ class Connection:
 
     def _arrived(self, timeout: float) -> bool:
         try:
-            return self._connected().can_read(max(0.0, timeout))
+            return bool(self._connected().can_read(max(0.0, timeout)))
         except ServerUnavailable:
             raise
         except Exception as error:
@@ -297,8 +299,7 @@ class Connection:
     def fileno(self) -> int:
         """The socket's file descriptor."""
         sock = self._connected()._get_socket()  # noqa: SLF001 - redis-py offers no other way
-        assert sock is not None
-        return sock.fileno()
+        return int(sock.fileno())
 
     def close(self) -> None:
         """Close the socket. What was not answered is unknown."""
@@ -311,7 +312,7 @@ class Connection:
 
     # faults
 
-    def _connected(self) -> "AbstractConnection":
+    def _connected(self) -> Any:  # noqa: ANN401
         if self._raw is None:
             raise ServerUnavailable(f"not connected to {self.target}")
         return self._raw
@@ -363,6 +364,10 @@ def _text(value: Any) -> str:  # noqa: ANN401
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
+def _has_group(groups: Any) -> bool:  # noqa: ANN401
+    return isinstance(groups, list) and any(pairs(group)[b"name"] == GROUP.encode() for group in groups)
+
+
 def _policy(info: Any, config: Any) -> str | None:  # noqa: ANN401
     """maxmemory-policy as INFO or CONFIG tells it; None where both are refused."""
     if not isinstance(info, ReplyError):
@@ -372,5 +377,5 @@ def _policy(info: Any, config: Any) -> str | None:  # noqa: ANN401
                 return value.strip()
     if isinstance(config, ReplyError):
         return None
-    found = dict(config) if isinstance(config, dict) else dict(zip(config[::2], config[1::2], strict=True))
+    found = pairs(config)
     return _text(found[b"maxmemory-policy"]) if b"maxmemory-policy" in found else None

@@ -6,6 +6,7 @@ from typing import Any
 from ttp.coordination.commands import Command
 from ttp.coordination.keys import GROUP, Keys
 from ttp.coordination.replies import ReplyError
+from ttp.coordination.scripts import CANCEL
 from ttp.errors import ServerRefused
 
 
@@ -41,6 +42,7 @@ def probes(keys: Keys) -> list[Command]:
         ("PEXPIRE", keys.cancels, "x"),
         ("PTTL", results),
         ("PUBLISH", keys.channel(bytes(12)), ""),
+        ("EVALSHA", CANCEL.sha, 2, keys.cancels, keys.delayed, "no request", 0),
     ]
     return out
 
@@ -56,7 +58,7 @@ def check(keys: Keys, sent: Sequence[Command], replies: Sequence[Any]) -> None:
     """Judge the replies to `probes`. ServerRefused if a permission is missing."""
     for command, reply in zip(sent, replies, strict=True):
         if isinstance(reply, ReplyError) and reply.code == "NOPERM":
-            raise ServerRefused(f"queue {keys.queue!r}: the server does not permit {command[0]} on {_key(command)}")
+            raise ServerRefused(f"queue {keys.queue!r}: the server does not permit {command[0]!s} on {_key(command)}")
 
 
 def check_types(keys: Keys, replies: Sequence[Any]) -> None:
