@@ -28,9 +28,7 @@ class Buffer {
   Py_buffer view_;
 };
 
-py::bytes to_bytes(const ByteWriter& out) {
-  return py::bytes(reinterpret_cast<const char*>(out.data()), out.size());
-}
+py::bytes to_bytes(const ByteWriter& out) { return py::bytes(reinterpret_cast<const char*>(out.data()), out.size()); }
 
 py::bytes pack(const py::object& value) {
   ByteWriter out(kMaxTask);
@@ -91,7 +89,8 @@ py::bytes encode_frame(const py::object& rows, const py::str& name, const py::st
     if (size > kMaxTask) throw py::value_error("row larger than " + std::to_string(kMaxTask) + " bytes");
     rows_size += size;
   }
-  if (index.is_none() == header.derived()) throw py::value_error("index is required exactly where origin differs from fid");
+  if (index.is_none() == header.derived())
+    throw py::value_error("index is required exactly where origin differs from fid");
   std::vector<uint16_t> indices;
   if (header.derived()) {
     for (const py::handle item : owned(PySequence_Tuple(index.ptr())).cast<py::tuple>()) {

@@ -85,11 +85,10 @@ void bind_frame_view(pybind11::module_& module) {
       .def_property_readonly("created_at", [](const PyFrameView& self) { return self.view().header().created_at; })
       .def_property_readonly("flags", [](const PyFrameView& self) { return self.view().header().flags; })
       .def_property_readonly(
-          "results",
-          [](const PyFrameView& self) { return (self.view().header().flags & ttp::kFlagResults) != 0; })
-      .def("index",
-           [](const PyFrameView& self, py::ssize_t row) { return self.view().index(self.checked_row(row)); },
-           py::arg("row"), py::pos_only(), "The index of a row's task in its origin frame.")
+          "results", [](const PyFrameView& self) { return (self.view().header().flags & ttp::kFlagResults) != 0; })
+      .def(
+          "index", [](const PyFrameView& self, py::ssize_t row) { return self.view().index(self.checked_row(row)); },
+          py::arg("row"), py::pos_only(), "The index of a row's task in its origin frame.")
       .def("arguments", &PyFrameView::arguments, py::arg("row"), py::pos_only(),
            "Decode one row. CorruptFrame if it is not one.")
       .def("derive", &PyFrameView::derive, py::arg("rows"), py::pos_only(), py::kw_only(), py::arg("fid"),

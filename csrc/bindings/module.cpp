@@ -17,4 +17,13 @@ PYBIND11_MODULE(_core, module) {
 
   bind_codec(module);
   bind_frame_view(module);
+  bind_pool(module);
+  bind_frame_writer(module);
+  bind_task_handle(module);
+  bind_outbox(module);
+  bind_route(module);
+  bind_slice(module);
+  bind_result_block(module);
+  bind_queue(module);
+  bind_histogram(module);
 }

@@ -84,8 +84,8 @@ PyObject* Decoder::value(size_t depth) {
 }
 
 PyObject* Decoder::text(const Token& token) {
-  PyObject* text = PyUnicode_DecodeUTF8(reinterpret_cast<const char*>(token.data),
-                                        static_cast<Py_ssize_t>(token.size), nullptr);
+  PyObject* text =
+      PyUnicode_DecodeUTF8(reinterpret_cast<const char*>(token.data), static_cast<Py_ssize_t>(token.size), nullptr);
   if (text != nullptr || !PyErr_ExceptionMatches(PyExc_UnicodeDecodeError)) return text;
   PyErr_Clear();
   return raise_corrupt("string is not UTF-8");

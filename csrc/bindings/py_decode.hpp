@@ -19,10 +19,10 @@ class Decoder {
   PyObject* arguments();
 
   // The parts of a row, one after the other.
-  bool begin_row(size_t& count);        // of positional arguments
-  bool begin_keywords(size_t& count);   // 0 where the row ends here
+  bool begin_row(size_t& count);       // of positional arguments
+  bool begin_keywords(size_t& count);  // 0 where the row ends here
   PyObject* argument() { return value(1); }
-  PyObject* keyword();                  // a str
+  PyObject* keyword();  // a str
   bool end_row();
 
  private:

@@ -54,8 +54,7 @@ bool Encoder::value(PyObject* object, size_t depth) {
   if (object == Py_None) return written(msgpack::write_nil(out_));
   if (type == &PyBool_Type) return written(msgpack::write_bool(out_, object == Py_True));
   if (type == &PyBytes_Type)
-    return written(
-        msgpack::write_bin(out_, PyBytes_AS_STRING(object), static_cast<size_t>(PyBytes_GET_SIZE(object))));
+    return written(msgpack::write_bin(out_, PyBytes_AS_STRING(object), static_cast<size_t>(PyBytes_GET_SIZE(object))));
   if (type == &PyDict_Type) return map(object, depth);
   if (type == &PyList_Type || type == &PyTuple_Type) return sequence(object, depth);
   return other(object, depth, false);

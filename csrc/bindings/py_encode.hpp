@@ -49,7 +49,7 @@ class Encoder {
   bool raise(const std::string& root);
 
   ByteWriter& out_;
-  bool failed_ = false;            // a SerializationError is to be raised; else the Python error is set
+  bool failed_ = false;  // a SerializationError is to be raised; else the Python error is set
   std::string reason_;
   std::vector<std::string> path_;  // innermost first
   int hooks_ = 0;                  // results of the hook that went to the hook again

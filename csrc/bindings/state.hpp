@@ -15,7 +15,7 @@ struct State {
   PyObject* serialization_error;
   PyObject* queue_full;
 
-  PyObject* scope;  // ContextVar: the Slice whose handler runs in this context
+  PyObject* scope;      // ContextVar: the Slice whose handler runs in this context
   bool slices = false;  // whether a Slice was ever made: until then no producer looks at the scope
 
   // ttp.native.types, imported when first needed

@@ -22,10 +22,11 @@ inline py::object owned(PyObject* object) {
 inline uint64_t checked(py::handle number, uint64_t low, uint64_t high, const char* what) {
   if (!PyLong_Check(number.ptr())) throw py::type_error(std::string(what) + " must be an int");
   const unsigned long long value = PyLong_AsUnsignedLongLong(number.ptr());
-  if (PyErr_Occurred() != nullptr) PyErr_Clear();
-  else if (value >= low && value <= high) return value;
-  throw py::value_error(std::string(what) + " must be between " + std::to_string(low) + " and " +
-                        std::to_string(high));
+  if (PyErr_Occurred() != nullptr)
+    PyErr_Clear();
+  else if (value >= low && value <= high)
+    return value;
+  throw py::value_error(std::string(what) + " must be between " + std::to_string(low) + " and " + std::to_string(high));
 }
 
 // Valid as long as the str.
@@ -58,8 +59,8 @@ inline ProducerId checked_producer(py::handle producer) {
 
 // A whole frame as bytes; ValueError if it would be too long.
 template <typename Row, typename Index>
-py::bytes new_frame(const FrameHeader& header, const FrameLayout& layout, std::string_view name,
-                    std::string_view queue, Row&& row, Index&& index) {
+py::bytes new_frame(const FrameHeader& header, const FrameLayout& layout, std::string_view name, std::string_view queue,
+                    Row&& row, Index&& index) {
   if (layout.length > kMaxFrame) throw py::value_error("frame larger than " + std::to_string(kMaxFrame) + " bytes");
   auto bytes = owned(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(layout.length)));
   write_frame(reinterpret_cast<uint8_t*>(PyBytes_AS_STRING(bytes.ptr())), header, layout, name, queue, row, index);

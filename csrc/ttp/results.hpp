@@ -69,7 +69,8 @@ class ResultView {
         const size_t end = detail::load_le<uint32_t>(data + ends_at + 4 * i);
         if (outcome < 1 || outcome > 4) return "unknown outcome";
         if (end < begin || end > length - values_at) return "result ends do not match the values";
-        entries_.push_back({detail::load_le<uint16_t>(data + 8 + 2 * i), static_cast<Outcome>(outcome),
+        entries_.push_back({detail::load_le<uint16_t>(data + 8 + 2 * i),
+                            static_cast<Outcome>(outcome),
                             {data + values_at + begin, end - begin}});
         begin = end;
       }
