@@ -1,0 +1,23 @@
+"""Where telemetry comes from.
+
+A `Source` says when its next event is due and hands out those that are, by a clock it was given; it never waits.
+The simulated fleet, this machine's metrics and a recording (files, played) are sources.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol, TypeVar
+
+from ttp.telemetry.event import Event, Record
+
+T_co = TypeVar("T_co", bound=Event | Record, covariant=True)
+
+
+class Source(Protocol[T_co]):
+    """Events by and by."""
+
+    @property
+    def next_due(self) -> float | None:
+        """When the next event is due, in seconds of the source's clock; None when it has ended."""
+
+    def due(self) -> Iterator[T_co]:
+        """The events that are due by now, in order. Never waits."""

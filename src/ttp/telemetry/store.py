@@ -1,0 +1,35 @@
+"""The task that stores events in a sink."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from ttp.app import App
+from ttp.producer import BatchTask
+from ttp.telemetry.event import Record
+from ttp.telemetry.sinks.sqlite import EventRow, Range
+from ttp.worker import Batch
+
+STORE = "telemetry.store"
+
+
+class Sink(Protocol):
+    """Stores each event once: in one transaction with the id of its task."""
+
+    def store(self, ranges: list[Range], rows: list[EventRow]) -> None: ...
+
+
+def store_task(
+    app: App, sink: Sink, *, queue: str = "default", on_stored: Callable[[], None] = lambda: None
+) -> BatchTask[[str, int, int, str, dict[str, float | int | str | bool | None]], Record]:
+    """Register the batch task `telemetry.store`, called with the fields of a `Record`.
+
+    Args:
+        on_stored: called in the worker after each batch.
+    """
+
+    @app.batch(Record, name=STORE, queue=queue)
+    def store(batch: Batch[Record]) -> None:
+        sink.store(batch.ranges(), batch.tuples())  # type: ignore[arg-type]  # tuples are untyped
+        on_stored()
+
+    return store
