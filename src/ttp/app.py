@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
-from ttp.coordination import Target as ServerTarget
+from ttp.coordination.url import Target as ServerTarget
 from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys, check_name
 from ttp.dead_letters import DeadLetter, dead_letters

@@ -5,6 +5,7 @@ from typing import Any
 
 from ttp.coordination import commands
 from ttp.coordination.keys import Keys
+from ttp.coordination.records import DeadEntry
 from ttp.errors import CorruptFrame, TtpError
 from ttp.native import FrameView, pack, unpack
 from ttp.task import TaskId
@@ -61,23 +62,22 @@ def dead_letters(keys: Keys, call: Call) -> Iterator[DeadLetter]:
         page = commands.dead_entries(call(commands.dead_page(keys, after=last, count=PAGE)))
         if not page:
             return
-        for entry_id, tasks, frame, errors in page:
-            last = entry_id
-            yield from _Entry(keys, call, entry_id, tasks, frame, errors).letters()
+        for entry in page:
+            last = entry.id
+            yield from _Entry(keys, call, entry).letters()
 
 
 class _Entry:
     """One entry of the stream of dead frames; taking a task out of it replaces it."""
 
-    def __init__(self, keys: Keys, call: Call, entry_id: str, tasks: int, frame: bytes, errors: bytes) -> None:
+    def __init__(self, keys: Keys, call: Call, entry: DeadEntry) -> None:
         self._keys = keys
         self._call = call
-        self._id = entry_id
-        self._tasks = tasks
-        self._records: list[list[Any]] = unpack(errors)
+        self._id = entry.id
+        self._records: list[list[Any]] = unpack(entry.errors)
         self.view: FrameView | None
         try:
-            self.view = FrameView(frame)
+            self.view = FrameView(entry.frame)
         except CorruptFrame:
             self.view = None
             self._rows = [0]
@@ -110,16 +110,15 @@ class _Entry:
             rest=view.derive(rest, fid=new_fid()) if view is not None and rest else b"",
             rest_tasks=len(rest),
             rest_errors=pack(self._records_of(rest)) if rest else b"",
-            tasks=self._tasks,
             revive=view.derive([row], fid=fid, attempt=1, deferrals=0, crashes=0) if view and revive else None,
             revive_fid=fid,
             revive_tasks=1,
             priority=view.priority if view is not None else 1,
         )
-        status, self_id = commands.bury_reply(self._call(say))
+        status, rest_id = commands.bury_reply(self._call(say))
         if status != "OK":
             raise TtpError("this task is no longer dead: another retried or dropped it")
-        self._id, self._rows, self._tasks = self_id, rest, len(rest)
+        self._id, self._rows = rest_id, rest
 
     def _records_of(self, rows: list[int]) -> list[list[Any]]:
         assert self.view is not None  # noqa: S101 - a corrupt frame has one row, and no rest

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from typing import Literal
 
 from ttp.coordination import commands
-from ttp.coordination.connection import Backoff, Connection
+from ttp.coordination.backoff import Backoff
+from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, MemoryPool, Outbox

@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ttp.coordination.commands import Command
-from ttp.coordination.connection import Backoff, Connection
+from ttp.coordination.backoff import Backoff
+from ttp.coordination.connection import Connection
 from ttp.errors import ServerRefused, ServerUnavailable
 
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 from ttp.coordination import commands
 from ttp.coordination.commands import Entry
-from ttp.coordination.connection import Backoff, Connection
+from ttp.coordination.backoff import Backoff
+from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
 from ttp.errors import ServerRefused, ServerUnavailable
 from ttp.policy import Clock

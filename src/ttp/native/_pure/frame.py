@@ -1,0 +1,288 @@
+"""Frames: the specification of docs/wire-format.md, Frame."""
+
+import re
+import struct
+from collections.abc import Sequence
+from typing import Any, final
+
+from ttp.errors import CorruptFrame
+from ttp.native._pure.codec import MAX_TASK, decode_row
+from ttp.native._pure.crc32c import crc32c
+
+WIRE_MAJOR = 1
+MAX_FRAME = 1_048_576
+MAX_ROWS = 4_096
+RESULTS = 0x01
+MAX_SECTIONS = 16
+
+HEADER = struct.Struct("<4sBBHHBBIQQ12sHHQIHH")
+ENTRY = struct.Struct("<HHIII")
+TRAILER = 8
+NAME, QUEUE, ROW_ENDS, ROWS, INDEX = 1, 2, 3, 4, 5
+
+_QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
+
+
+def frame_size(name: bytes, queue: bytes, rows_size: int, count: int, *, derived: bool) -> int:
+    """Bytes of a whole frame."""
+    sizes = [len(name), len(queue), rows_size, 4 * count] + [2 * count] * derived
+    return HEADER.size + ENTRY.size * len(sizes) + sum(map(_padded, sizes)) + TRAILER
+
+
+def encode_frame(
+    rows: Sequence[bytes],
+    *,
+    name: str,
+    queue: str,
+    fid: int,
+    producer: bytes,
+    origin: int = 0,
+    index: Sequence[int] | None = None,
+    priority: int = 1,
+    attempt: int = 1,
+    deferrals: int = 0,
+    crashes: int = 0,
+    created_at: int = 0,
+    flags: int = 0,
+) -> bytes:
+    """See `_core.pyi`."""
+    _within(fid, 1, 2**64 - 1, "fid")
+    _within(origin, 0, 2**64 - 1, "origin")
+    origin = origin or fid
+    _within(priority, 0, 2, "priority")
+    _within(attempt, 1, 0xFFFF, "attempt")
+    _within(deferrals, 0, 0xFFFF, "deferrals")
+    _within(crashes, 0, 0xFF, "crashes")
+    _within(created_at, 0, 2**64 - 1, "created_at")
+    _within(flags, 0, 0xFFFF, "flags")
+    if flags & 0xFF & ~RESULTS:
+        raise ValueError("unknown required flag")
+    if len(producer) != 12:
+        raise ValueError("a producer id has 12 bytes")
+    name_raw, queue_raw = _name(name), _queue(queue)
+    rows = tuple(rows)
+    if not 1 <= len(rows) <= MAX_ROWS:
+        raise ValueError("a frame holds 1 to 4096 rows")
+    for row in rows:
+        if not isinstance(row, bytes):
+            raise TypeError("rows must be bytes")
+        if len(row) > MAX_TASK:
+            raise ValueError(f"row larger than {MAX_TASK} bytes")
+    derived = origin != fid
+    if (index is None) == derived:
+        raise ValueError("index is required exactly where origin differs from fid")
+    body = b"".join(rows)
+    sections = [(NAME, name_raw), (QUEUE, queue_raw), (ROWS, body), (ROW_ENDS, _ends(rows))]
+    if index is not None:
+        sections.append((INDEX, _indices(index, len(rows))))
+    size = frame_size(name_raw, queue_raw, len(body), len(rows), derived=derived)
+    if size > MAX_FRAME:
+        raise ValueError(f"frame larger than {MAX_FRAME} bytes")
+    out = bytearray(
+        HEADER.pack(
+            b"TTPF", WIRE_MAJOR, 0, flags, HEADER.size, priority, crashes, len(rows), fid, origin, producer,
+            attempt, deferrals, created_at, size, len(sections), 0,
+        )  # fmt: skip
+    )
+    offset = HEADER.size + ENTRY.size * len(sections)
+    for kind, data in sections:
+        out += ENTRY.pack(kind, 0, offset, len(data), len(data))
+        offset += _padded(len(data))
+    for _, data in sections:
+        out += data + bytes(_padded(len(data)) - len(data))
+    out += bytes(4)
+    out += crc32c(out).to_bytes(4, "little")
+    return bytes(out)
+
+
+@final
+class FrameView:
+    """See `_core.pyi`."""
+
+    def __init__(self, data: bytes, /) -> None:
+        if not isinstance(data, bytes):
+            raise TypeError("a frame is bytes")
+        self.data = data
+        _check_outside(data)
+        (
+            _, _, kind, self.flags, header, self.priority, self.crashes, self._count, self.fid, self.origin,
+            self.producer, self.attempt, self.deferrals, self.created_at, _, sections, _,
+        ) = HEADER.unpack_from(data)  # fmt: skip
+        _refuse_if(kind != 0, "unknown kind")
+        _refuse_if(self.flags & 0xFF & ~RESULTS, "unknown required flag")
+        _refuse_if(header != HEADER.size, "unknown header length")
+        _refuse_if(self.priority > 2, "priority out of range")
+        _refuse_if(not 1 <= self._count <= MAX_ROWS, "count out of range")
+        _refuse_if(not self.fid or not self.origin, "fid or origin is zero")
+        _refuse_if(not self.attempt, "attempt is zero")
+        found = self._sections(sections)
+        self.name = _checked_text(found.get(NAME), _name, "no valid name")
+        self.queue = _checked_text(found.get(QUEUE), _queue, "no valid queue")
+        self._rows, self._ends = self._check_rows(found.get(ROWS), found.get(ROW_ENDS))
+        self._index = self._check_index(found.get(INDEX))
+
+    def _sections(self, count: int) -> dict[int, memoryview]:
+        data = self.data
+        begin, end = HEADER.size + ENTRY.size * count, len(data) - TRAILER
+        _refuse_if(count > MAX_SECTIONS, "too many sections")
+        _refuse_if(begin > end, "directory exceeds the frame")
+        found: dict[int, memoryview] = {}
+        seen = set()
+        for i in range(count):
+            kind, encoding, offset, length, raw = ENTRY.unpack_from(data, HEADER.size + ENTRY.size * i)
+            _refuse_if(kind in seen, "section occurs twice")
+            seen.add(kind)
+            _refuse_if(offset % 8, "section is not aligned")
+            _refuse_if(offset < begin or offset > end or length > end - offset, "section lies outside the frame")
+            if kind in (NAME, QUEUE, ROW_ENDS, ROWS, INDEX):
+                _refuse_if(encoding, "unknown section encoding")
+                _refuse_if(raw != length, "section's raw length differs from its length")
+                found[kind] = memoryview(data)[offset : offset + length]
+        return found
+
+    def _check_rows(self, rows: memoryview | None, ends: memoryview | None) -> tuple[memoryview, tuple[int, ...]]:
+        if rows is None or ends is None:
+            raise CorruptFrame("no rows")
+        _refuse_if(len(ends) != 4 * self._count, "row ends do not match the count")
+        numbers = struct.unpack(f"<{self._count}I", ends)
+        _refuse_if(any(b < a for a, b in zip(numbers, numbers[1:], strict=False)), "row ends are not rising")
+        _refuse_if(numbers[-1] != len(rows), "row ends do not match the rows")
+        return rows, numbers
+
+    def _check_index(self, index: memoryview | None) -> tuple[int, ...] | None:
+        _refuse_if((index is not None) != (self.origin != self.fid), "index does not match the origin")
+        if index is None:
+            return None
+        _refuse_if(len(index) != 2 * self._count, "index does not match the count")
+        numbers = struct.unpack(f"<{self._count}H", index)
+        _refuse_if(any(b <= a for a, b in zip(numbers, numbers[1:], strict=False)), "index is not rising")
+        return numbers
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def results(self) -> bool:
+        """Whether outcomes are kept."""
+        return bool(self.flags & RESULTS)
+
+    def index(self, row: int, /) -> int:
+        """See `_core.pyi`."""
+        self._check_row(row)
+        return row if self._index is None else self._index[row]
+
+    def row(self, row: int) -> memoryview:
+        """A row's bytes (the twin's own)."""
+        self._check_row(row)
+        return self._rows[self._ends[row - 1] if row else 0 : self._ends[row]]
+
+    def arguments(self, row: int, /) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """See `_core.pyi`."""
+        return decode_row(self.row(row))
+
+    def derive(
+        self,
+        rows: Sequence[int],
+        /,
+        *,
+        fid: int,
+        attempt: int | None = None,
+        deferrals: int | None = None,
+        crashes: int | None = None,
+    ) -> bytes:
+        """See `_core.pyi`."""
+        _within(fid, 1, 2**64 - 1, "fid")
+        if fid == self.origin:
+            raise ValueError("a derived frame needs a fid of its own")
+        rows = tuple(rows)
+        for row in rows:
+            self._check_row(row)
+        if any(b <= a for a, b in zip(rows, rows[1:], strict=False)):
+            raise ValueError("rows must rise")
+        return encode_frame(
+            [bytes(self.row(row)) for row in rows],
+            name=self.name,
+            queue=self.queue,
+            fid=fid,
+            producer=self.producer,
+            origin=self.origin,
+            index=[self.index(row) for row in rows],
+            priority=self.priority,
+            attempt=self.attempt if attempt is None else attempt,
+            deferrals=self.deferrals if deferrals is None else deferrals,
+            crashes=self.crashes if crashes is None else crashes,
+            created_at=self.created_at,
+            flags=self.flags,
+        )
+
+    def _check_row(self, row: int) -> None:
+        if not 0 <= row < self._count:
+            raise IndexError("row out of range")
+
+
+def _check_outside(data: bytes) -> None:
+    """What is checked before anything is read."""
+    _refuse_if(len(data) < HEADER.size + TRAILER, "shorter than a frame")
+    _refuse_if(len(data) > MAX_FRAME, "longer than a frame may be")
+    _refuse_if(data[:4] != b"TTPF", "not a frame (magic)")
+    _refuse_if(data[4] != WIRE_MAJOR, "unknown wire major")
+    _refuse_if(int.from_bytes(data[56:60], "little") != len(data), "length differs from the header's")
+    _refuse_if(int.from_bytes(data[-4:], "little") != crc32c(memoryview(data)[:-4]), "CRC does not match")
+    _refuse_if(data[-8:-4] != bytes(4), "trailer is not zero")
+
+
+def _refuse_if(wrong: object, why: str) -> None:
+    if wrong:
+        raise CorruptFrame(why)
+
+
+def _checked_text(raw: memoryview | None, check: Any, why: str) -> str:
+    try:
+        text = bytes(raw or b"").decode()
+        check(text)
+    except ValueError:
+        raise CorruptFrame(why) from None
+    return text
+
+
+def _within(value: int, low: int, high: int, what: str) -> None:
+    if not isinstance(value, int):
+        raise TypeError(f"{what} must be an int")
+    if not low <= value <= high:
+        raise ValueError(f"{what} must be between {low} and {high}")
+
+
+def _name(name: str) -> bytes:
+    raw = name.encode()
+    if not 1 <= len(raw) <= 255:
+        raise ValueError("a task name has 1 to 255 bytes of UTF-8")
+    return raw
+
+
+def _queue(queue: str) -> bytes:
+    if not _QUEUE.fullmatch(queue):
+        raise ValueError("a queue name has 1 to 64 characters of A-Z a-z 0-9 _ . -")
+    return queue.encode()
+
+
+def _ends(rows: Sequence[bytes]) -> bytes:
+    ends, at = [], 0
+    for row in rows:
+        at += len(row)
+        ends.append(at)
+    return struct.pack(f"<{len(ends)}I", *ends)
+
+
+def _indices(index: Sequence[int], count: int) -> bytes:
+    numbers = tuple(index)
+    for number in numbers:
+        _within(number, 0, 0xFFFF, "index")
+    if any(b <= a for a, b in zip(numbers, numbers[1:], strict=False)):
+        raise ValueError("index must rise")
+    if len(numbers) != count:
+        raise ValueError("index must have one entry a row")
+    return struct.pack(f"<{count}H", *numbers)
+
+
+def _padded(size: int) -> int:
+    return (size + 7) // 8 * 8

@@ -1,0 +1,233 @@
+"""Types that MessagePack has not: how they travel, and how annotations bring them back. Shared by both twins.
+
+docs/wire-format.md lists the extension codes.
+"""
+
+import dataclasses
+import enum
+import struct
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from uuid import UUID
+
+DATETIME: Final = 1
+UUID_: Final = 2
+DECIMAL: Final = 3
+NDARRAY: Final = 4
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the wall clock's zero, whatever the zone
+_MICROSECOND = timedelta(microseconds=1)
+_PLAIN = (bool, int, float, str, bytes, list, tuple, dict)
+
+
+class Ext:
+    """An extension value: application code 0 to 127, and its bytes."""
+
+    __slots__ = ("code", "data")
+
+    def __init__(self, code: int, data: bytes) -> None:
+        self.code = code
+        self.data = data
+
+
+def encode(value: Any) -> Any:  # noqa: ANN401, PLR0911 - one line a type
+    """Something plainer to encode in place of the value, or an `Ext`. TypeError or ValueError if it cannot travel."""
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return Ext(DATETIME, _pack_datetime(value))
+    if isinstance(value, UUID):
+        return Ext(UUID_, value.bytes)
+    if isinstance(value, Decimal):
+        return Ext(DECIMAL, str(value).encode("ascii"))
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    numpy = sys.modules.get("numpy")  # a NumPy value cannot exist unless somebody imported it
+    if numpy is not None:
+        if isinstance(value, numpy.ndarray):
+            return Ext(NDARRAY, _pack_array(value))
+        if isinstance(value, numpy.bool_ | numpy.integer | numpy.floating | numpy.str_ | numpy.bytes_):
+            return value.item()
+    for plain in _PLAIN:
+        if isinstance(value, plain):
+            return plain(value)
+    raise TypeError(
+        f"cannot encode {type(value).__qualname__}; arguments and results are made of None, bool, int, float, str,"
+        " bytes, list, tuple, dict, datetime, UUID, Decimal, enums, dataclasses and NumPy values"
+    )
+
+
+def decode(code: int, data: bytes) -> Any:  # noqa: ANN401
+    """The value of an extension. ValueError if the code is unknown or the data malformed."""
+    if code == DATETIME:
+        return _unpack_datetime(data)
+    if code == UUID_:
+        return UUID(bytes=data)
+    if code == DECIMAL:
+        try:
+            return Decimal(data.decode("ascii"))
+        except InvalidOperation:
+            raise ValueError("malformed Decimal") from None
+    if code == NDARRAY:
+        return _unpack_array(data)
+    raise ValueError(f"unknown extension type {code}")
+
+
+def _pack_datetime(value: datetime) -> bytes:
+    wall = (value.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
+    offset = value.utcoffset()
+    return struct.pack("<q", wall) if offset is None else struct.pack("<qi", wall, round(offset.total_seconds()))
+
+
+def _unpack_datetime(data: bytes) -> datetime:
+    if len(data) not in (8, 12):
+        raise ValueError("malformed datetime")
+    try:
+        wall = _EPOCH + int.from_bytes(data[:8], "little", signed=True) * _MICROSECOND
+        if len(data) == 8:
+            return wall
+        offset = int.from_bytes(data[8:], "little", signed=True)
+        return wall.replace(tzinfo=timezone(timedelta(seconds=offset)) if offset else UTC)
+    except OverflowError:
+        raise ValueError("datetime out of range") from None
+
+
+def _pack_array(value: Any) -> bytes:  # noqa: ANN401 - a NumPy array
+    from ttp.native import pack  # noqa: PLC0415 - the twins import this module
+
+    if value.dtype.hasobject or value.dtype.fields is not None:
+        raise TypeError(f"cannot encode a NumPy array of dtype {value.dtype}")
+    return pack([value.dtype.str, list(value.shape), value.tobytes()])
+
+
+def _unpack_array(data: bytes) -> Any:  # noqa: ANN401 - a NumPy array
+    from ttp.native import unpack  # noqa: PLC0415
+
+    try:
+        import numpy as np  # noqa: PLC0415 - not a dependency: only those who send arrays need it
+    except ModuleNotFoundError:
+        raise ValueError("a NumPy array arrived, and NumPy is not installed here") from None
+    found = unpack(data)
+    if not (isinstance(found, list) and len(found) == 3 and isinstance(found[0], str) and isinstance(found[2], bytes)):
+        raise ValueError("malformed array")
+    try:
+        dtype = np.dtype(found[0])
+        if dtype.hasobject or dtype.fields is not None:
+            raise ValueError("array of objects")
+        return np.frombuffer(found[2], dtype).reshape(found[1])
+    except (TypeError, SyntaxError) as error:
+        raise ValueError(f"malformed array: {error}") from None
+
+
+Convert = Callable[[Any], Any]
+
+
+def converter(annotation: Any) -> Convert | None:  # noqa: ANN401, PLR0911 - one case a kind of annotation
+    """What makes the annotated type out of what arrived; None where nothing needs converting.
+
+    Knows dataclasses, enums, tuples, and Optional, Union, list and dict of these. What does not fit the
+    annotation is left as it arrived: the wire has no types but its own.
+    """
+    import types  # noqa: PLC0415
+    import typing  # noqa: PLC0415
+
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return converter(arguments[0])
+    if origin in (typing.Union, types.UnionType):
+        return _union([a for a in arguments if a is not type(None)])
+    if annotation is tuple or origin is tuple:
+        return _tuple(arguments)
+    if origin is list and (item := converter(arguments[0])) is not None:
+        return lambda value: [item(v) for v in value] if isinstance(value, list) else value
+    if origin is dict and len(arguments) == 2 and (item := converter(arguments[1])) is not None:
+        return lambda value: {k: item(v) for k, v in value.items()} if isinstance(value, dict) else value
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return lambda value: value if value is None else annotation(value)
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
+        return _dataclass(annotation)
+    return None
+
+
+def argument_converter(function: Callable[..., Any]) -> Callable[..., Any] | None:
+    """The function behind a wrapper that converts its arguments as annotated; None where none needs it."""
+    import functools  # noqa: PLC0415
+    import inspect  # noqa: PLC0415
+
+    hints = _hints(function.__init__ if isinstance(function, type) else function)
+    parameters = inspect.signature(function).parameters.values()
+    by_name = {p.name: c for p in parameters if (c := converter(hints.get(p.name))) is not None}
+    if not by_name:
+        return None
+    positional = [by_name.get(p.name) for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+
+    @functools.wraps(function)
+    def convert(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        converted = [c(a) if c is not None else a for c, a in zip(positional, args, strict=False)]
+        named = {name: by_name[name](a) if name in by_name else a for name, a in kwargs.items()}
+        return function(*converted, *args[len(positional) :], **named)
+
+    return convert
+
+
+def _hints(function: Any) -> dict[str, Any]:  # noqa: ANN401
+    import typing  # noqa: PLC0415
+
+    try:
+        return typing.get_type_hints(function, include_extras=True)
+    except Exception:  # noqa: BLE001 - names that exist only for type checkers, and the like
+        return {}
+
+
+def _tuple(items: tuple[Any, ...]) -> Convert:
+    if len(items) == 2 and items[1] is Ellipsis:
+        item = converter(items[0])
+        if item is not None:
+            return lambda value: tuple(map(item, value)) if isinstance(value, list) else value
+    elif any(each := [converter(a) for a in items]):
+        return lambda value: (
+            tuple(c(v) if c is not None else v for c, v in zip(each, value, strict=True))
+            if isinstance(value, list) and len(value) == len(each)
+            else value
+        )
+    return lambda value: tuple(value) if isinstance(value, list) else value
+
+
+def _union(members: list[Any]) -> Convert | None:
+    """The first member that takes the value; what none takes stays as it is."""
+    converters = [c for c in map(converter, members) if c is not None]
+    if not converters:
+        return None
+
+    def convert(value: Any) -> Any:  # noqa: ANN401
+        if value is None:
+            return None
+        for each in converters:
+            try:
+                converted = each(value)
+            except (TypeError, ValueError):
+                continue
+            if converted is not value:
+                return converted
+        return value
+
+    return convert
+
+
+def _dataclass(cls: type) -> Convert:
+    state: dict[str, Convert] = {}
+
+    def convert(value: Any) -> Any:  # noqa: ANN401
+        if not isinstance(value, dict):
+            return value
+        if "fields" not in state:  # late, so that a class may refer to itself
+            hints = _hints(cls)
+            fields = {f.name: c for f in dataclasses.fields(cls) if (c := converter(hints.get(f.name))) is not None}
+            state["fields"] = lambda given: {k: fields[k](v) if k in fields else v for k, v in given.items()}
+        return cls(**state["fields"](value))
+
+    return convert
