@@ -102,7 +102,8 @@ if ttl > 0 then
   local results = KEYS[9]
   redis.call('HSET', results, id, ARGV[14])
   -- Tasks without an outcome keep the hash for a day past the last time they are due.
-  if redis.call('HINCRBY', results, 'r', -(numbers[5] + numbers[7] + numbers[8])) > 0 then
+  -- (0 - n, not -n: minus zero is no integer to Redis.)
+  if redis.call('HINCRBY', results, 'r', 0 - (numbers[5] + numbers[7] + numbers[8])) > 0 then
     ttl = math.max(ttl, 86400000)
     if last_due > 0 then ttl = math.max(ttl, 86400000 + last_due - now_ms(numbers[9])) end
     ttl = math.max(ttl, redis.call('PTTL', results))

