@@ -6,6 +6,11 @@ local function append(stream, counters, fid, ...)
   return id
 end
 
+-- Whether this is a fid: 1 to 2^64 - 1 in decimal.
+local function is_fid(text)
+  return string.match(text, '^[1-9]%d*$') and (#text < 20 or #text == 20 and text <= '18446744073709551615')
+end
+
 -- Milliseconds since 1970, by the server's clock and the offset that tests move.
 local function now_ms(offset)
   local t = redis.call('TIME')

@@ -6,7 +6,7 @@
 -- include: append.lua
 local rest, revived = ARGV[2], ARGV[6]
 local function unsound(frame, fid, tasks)
-  return frame ~= '' and not (string.match(fid, '^[1-9]%d*$') and (tonumber(tasks) or 0) >= 1)
+  return frame ~= '' and not (is_fid(fid) and (tonumber(tasks) or 0) >= 1)
 end
 if not string.match(ARGV[1], '^%d+%-%d+$') or unsound(rest, ARGV[3], ARGV[4]) or unsound(revived, ARGV[7], ARGV[8]) then
   return redis.error_reply('BADARGS bury')

@@ -28,7 +28,7 @@ local stream_of = {ready = 1, held = 1, dead = 1, delayed = 1}
 local holds = false
 for i = first, #ARGV, 11 do
   local kind, key, counters, results = ARGV[i], KEYS[tonumber(ARGV[i + 4])], KEYS[tonumber(ARGV[i + 5])], tonumber(ARGV[i + 8])
-  local sound = stream_of[kind] and string.match(ARGV[i + 1], '^[1-9]%d*$') and (tonumber(ARGV[i + 2]) or 0) >= 1
+  local sound = stream_of[kind] and is_fid(ARGV[i + 1]) and (tonumber(ARGV[i + 2]) or 0) >= 1
     and #ARGV[i + 3] > 0 and key and counters and results and (results == 0 or KEYS[results]) and tonumber(ARGV[i + 9])
   if sound and kind == 'delayed' then
     sound = tonumber(ARGV[i + 6]) and KEYS[ARGV[i + 4] + 1] and string.match(ARGV[i + 7], '^[012]:%d+:[rs]:%d+$')
@@ -96,7 +96,9 @@ if accepted ~= 0 then redis.call('HINCRBY', c, 'accepted', accepted) end
 for i, total in ipairs({'done', 'retried', 'dead', 'cancelled'}) do
   if numbers[4 + i] ~= 0 then redis.call('HINCRBY', c, total, numbers[4 + i]) end
 end
-if served > 0 then redis.call('HDEL', KEYS[8], unpack(ARGV, 16, 15 + served)) end
+for i = 16, 15 + served, 1000 do -- unpack has its limits
+  redis.call('HDEL', KEYS[8], unpack(ARGV, i, math.min(i + 999, 15 + served)))
+end
 
 if ttl > 0 then
   local results = KEYS[9]

@@ -7,7 +7,7 @@
 local p, c, place = KEYS[1], KEYS[2], KEYS[3]
 local fid, tasks, limit, frame = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 local ttl, due = tonumber(ARGV[6]), ARGV[7]
-if not (string.match(fid, '^[1-9]%d*$') and tasks and tasks >= 1 and limit and ttl and #frame > 0)
+if not (is_fid(fid) and tasks and tasks >= 1 and limit and ttl and #frame > 0)
   or (due ~= '' and not (tonumber(due) and string.match(ARGV[8], '^[012]:%d+:[rs]:%d+$') and KEYS[4])) then
   return redis.error_reply('BADARGS submit')
 end
