@@ -1,6 +1,8 @@
 #include "bindings.hpp"
 #include "ttp/mpmc_queue.hpp"
 
+#include <pybind11/stl.h>
+
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
@@ -53,9 +55,8 @@ class PyQueue {
   }
 
   py::list pop_many(py::ssize_t limit) {
-    if (limit < 0) throw py::value_error("limit must not be negative");
     // The list is made first, since making it may start the collector, and is filled without further ado.
-    const size_t expected = std::min(static_cast<size_t>(limit), size());
+    const size_t expected = limit < 0 ? 0 : std::min(static_cast<size_t>(limit), size());
     auto list = py::reinterpret_steal<py::list>(PyList_New(static_cast<py::ssize_t>(expected)));
     if (!list) throw py::error_already_set();
     const size_t popped = ring_.try_pop_many(PySequence_Fast_ITEMS(list.ptr()), std::min(expected, size()));
@@ -67,7 +68,7 @@ class PyQueue {
 
   py::object pop(std::optional<double> timeout) {
     std::optional<Clock::time_point> deadline;
-    if (timeout.has_value() && *timeout < kForever)
+    if (timeout.has_value() && !(*timeout >= kForever))
       deadline = Clock::now() + std::chrono::duration_cast<Clock::duration>(
                                     std::chrono::duration<double>(*timeout > 0.0 ? *timeout : 0.0));
     for (;;) {
