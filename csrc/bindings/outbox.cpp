@@ -42,11 +42,15 @@ void forget_all(OutboxObject* self) noexcept {
 }
 
 PyObject* outbox_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  PyObject *pool_object, *producer, *on_sealed, *on_submit, *on_full;
+  PyObject *pool_object, *producer, *on_sealed = nullptr, *on_submit = nullptr, *on_full = nullptr;
   static const char* names[] = {"pool", "producer", "on_sealed", "on_submit", "on_full", nullptr};
-  if (PyArg_ParseTupleAndKeywords(args, kwargs, "OS$OOO:Outbox", const_cast<char**>(names), &pool_object, &producer,
+  if (PyArg_ParseTupleAndKeywords(args, kwargs, "OS|$OOO:Outbox", const_cast<char**>(names), &pool_object, &producer,
                                   &on_sealed, &on_submit, &on_full) == 0)
     return nullptr;
+  if (on_sealed == nullptr || on_submit == nullptr || on_full == nullptr) {
+    PyErr_SetString(PyExc_TypeError, "Outbox() needs on_sealed, on_submit and on_full");
+    return nullptr;
+  }
   return guarded([&]() -> PyObject* {
     std::shared_ptr<MemoryPool> pool = pool_of(pool_object);
     if (pool == nullptr) return nullptr;

@@ -165,8 +165,8 @@ bool Encoder::ext(PyObject* object) {
 bool Encoder::too_large() { return fail("larger than " + std::to_string(kMaxTask) + " bytes"); }
 
 bool Encoder::fail(std::string reason) {
-  failed_ = true;
-  reason_ = std::move(reason);
+  failure_ = std::make_unique<Failure>();
+  failure_->reason = std::move(reason);
   return false;
 }
 
@@ -183,23 +183,23 @@ bool Encoder::fail_with_current_error() {
 }
 
 bool Encoder::at_index(Py_ssize_t index) {
-  if (failed_) path_.push_back("[" + std::to_string(index) + "]");
+  if (failure_) failure_->path.push_back("[" + std::to_string(index) + "]");
   return false;
 }
 
 bool Encoder::at_key(PyObject* key) {
-  if (failed_) {
+  if (failure_) {
     const Ref repr(PyObject_Repr(key));
-    path_.push_back("[" + to_utf8(repr.get()) + "]");
+    failure_->path.push_back("[" + to_utf8(repr.get()) + "]");
   }
   return false;
 }
 
 bool Encoder::raise(const std::string& root) {
-  if (!failed_) return false;
+  if (!failure_) return false;
   std::string text = root;
-  for (auto step = path_.rbegin(); step != path_.rend(); ++step) text += *step;
-  text += ": " + reason_;
+  for (auto step = failure_->path.rbegin(); step != failure_->path.rend(); ++step) text += *step;
+  text += ": " + failure_->reason;
   const Ref shown(PyUnicode_DecodeUTF8(text.data(), static_cast<Py_ssize_t>(text.size()), "replace"));
   if (shown) PyErr_SetObject(state().serialization_error, shown.get());
   return false;

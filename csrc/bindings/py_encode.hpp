@@ -6,6 +6,7 @@
 #include "ttp/frame.hpp"
 #include "ttp/msgpack.hpp"
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -48,11 +49,15 @@ class Encoder {
   bool at_key(PyObject* key);
   bool raise(const std::string& root);
 
+  // What went wrong and where; made only when something did.
+  struct Failure {
+    std::string reason;
+    std::vector<std::string> path;  // innermost first
+  };
+
   ByteWriter& out_;
-  bool failed_ = false;  // a SerializationError is to be raised; else the Python error is set
-  std::string reason_;
-  std::vector<std::string> path_;  // innermost first
-  int hooks_ = 0;                  // results of the hook that went to the hook again
+  std::unique_ptr<Failure> failure_;  // a SerializationError is to be raised; null: the Python error is set
+  int hooks_ = 0;                     // results of the hook that went to the hook again
 };
 
 }  // namespace ttp::bindings

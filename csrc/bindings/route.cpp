@@ -209,16 +209,20 @@ PyObject* route_extend(PyObject* self, PyObject* rows) {
 }
 
 PyObject* route_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  PyObject *box, *name, *queue, *owner, *bind = Py_None;
+  PyObject *box, *name = nullptr, *queue = nullptr, *owner = nullptr, *bind = Py_None;
   int priority = 1, submits = 0, results = 0, detached = 0;
   double delay = 0.0, at = 0.0;
   Py_ssize_t least = 0, most = 65'535;
   static const char* names[] = {"outbox",   "name",  "queue", "owner",    "priority", "submit", "results",
                                 "detached", "delay", "at",    "min_args", "max_args", "bind",   nullptr};
-  if (PyArg_ParseTupleAndKeywords(args, kwargs, "O!$UUOipppddnnO:Route", const_cast<char**>(names), state().outbox,
+  if (PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$UUOipppddnnO:Route", const_cast<char**>(names), state().outbox,
                                   &box, &name, &queue, &owner, &priority, &submits, &results, &detached, &delay, &at,
                                   &least, &most, &bind) == 0)
     return nullptr;
+  if (name == nullptr || queue == nullptr || owner == nullptr) {
+    PyErr_SetString(PyExc_TypeError, "Route() needs name, queue and owner");
+    return nullptr;
+  }
   return guarded([&]() -> PyObject* {
     const std::string_view name_text = checked_name(name);
     const std::string_view queue_text = checked_queue(queue);
