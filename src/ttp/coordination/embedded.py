@@ -226,6 +226,7 @@ def _start(place: _Place, lock: int) -> int:
     reader = os.open(place.fifo, os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(place.fifo, os.O_WRONLY)
     os.set_blocking(reader, True)
+    kept = fcntl.fcntl(lock, fcntl.F_DUPFD_CLOEXEC, 10)  # out of the way of the numbers that the shell uses
     try:
         with place.log.open("wb") as log:
             subprocess.run(  # noqa: S603
@@ -235,10 +236,11 @@ def _start(place: _Place, lock: int) -> int:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                pass_fds=(lock,),
+                pass_fds=(kept,),
                 check=True,
             )
     finally:
+        os.close(kept)
         os.close(reader)
     return writer
 
