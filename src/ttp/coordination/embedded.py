@@ -28,6 +28,7 @@ from ttp.coordination.url import Target
 from ttp.errors import ServerUnavailable
 
 PATIENCE = 60.0  # seconds for a server to start (it may have much to load) or to end
+ORPHANED = 2.0  # seconds after which a server that nobody would end is ended
 PAUSE = 0.003
 MAX_SOCKET_PATH = 100  # bytes; systems allow 103 to 107
 
@@ -122,16 +123,20 @@ def ensure(state_dir: str | os.PathLike[str] | None = None) -> Target:
 def leave(state_dir: str | os.PathLike[str] | None = None) -> None:
     """Stop being a user of the embedded server, before this process ends."""
     with _guard:
-        held = _held.pop(_place(state_dir).directory, None)
+        held = _held.pop(_directory(state_dir), None)
     if held is not None:
         os.close(held)
 
 
-def _place(state_dir: str | os.PathLike[str] | None) -> _Place:
+def _directory(state_dir: str | os.PathLike[str] | None) -> Path:
     chosen = state_dir or os.environ.get("TTP_STATE_DIR")
     if not chosen:
         chosen = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "ttp"
-    directory = _private(Path(chosen).expanduser().resolve())
+    return Path(chosen).expanduser().resolve()
+
+
+def _place(state_dir: str | os.PathLike[str] | None) -> _Place:
+    directory = _private(_directory(state_dir))
     path = directory / "socket"
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         # Everybody who uses this directory must come to the same name, so nothing random.
@@ -156,7 +161,8 @@ def _private(directory: Path) -> Path:
 
 def _join(place: _Place, *, announce: bool) -> int:
     """Become a user of the running server, or start one. Returns the FIFO, open for writing."""
-    deadline = time.monotonic() + PATIENCE
+    begun = time.monotonic()
+    deadline = begun + PATIENCE
     started = False
     while True:
         lock = os.open(place.lock, os.O_RDWR | os.O_CREAT, 0o600)
@@ -180,6 +186,8 @@ def _join(place: _Place, *, announce: bool) -> int:
             os.close(writer)
         if time.monotonic() >= deadline:
             raise ServerUnavailable(f"the embedded server in {place.directory} neither serves nor ends")
+        if time.monotonic() >= begun + ORPHANED and not _has_reader(place.fifo):
+            _say(place.socket, b"SHUTDOWN\r\n")  # its shell was killed
         time.sleep(PAUSE)
 
 
@@ -272,15 +280,20 @@ def _ready(place: _Place, deadline: float) -> bool:
 
 def _answers(path: Path) -> bool:
     """Whether a server serves behind the socket."""
+    reply = _say(path, b"PING\r\n")
+    return bool(reply) and not reply.startswith(b"-LOADING")
+
+
+def _say(path: Path, command: bytes) -> bytes:
+    """The first bytes of the reply; none if there is no server."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(5.0)
         try:
             sock.connect(str(path))
-            sock.sendall(b"PING\r\n")
-            reply = sock.recv(64)
+            sock.sendall(command)
+            return sock.recv(64)
         except OSError:
-            return False
-        return bool(reply) and not reply.startswith(b"-LOADING")
+            return b""
 
 
 def _recorded(place: _Place) -> str:
