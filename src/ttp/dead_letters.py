@@ -43,7 +43,7 @@ class DeadLetter:
         return f"<DeadLetter {self.id} {self.task}: {self.reason}>"
 
     def retry(self) -> None:
-        """Back into its queue as a first attempt, under the same id.
+        """Back into its queue as a first attempt, under the same id. Handles show the old failure until it has run.
 
         Raises:
             TtpError: it cannot be read, or is no longer dead: another retried or dropped it.

@@ -78,6 +78,8 @@ class ResultReader:
     def close(self) -> None:
         """Stop listening; waiting callers find out by themselves."""
         self._closed = True
+        if self._listener is not None and self._listener is not threading.current_thread():
+            self._listener.join()
         with self._io:
             if self._connection is not None:
                 self._connection.close()
@@ -117,7 +119,8 @@ class ResultReader:
             frame = self._frames.get(origin)
             hinted = origin in self._hinted
         found = frame.find(index) if frame is not None else None
-        if (found is None or found[0] == RETRY) and hinted:
+        if (found is None or found[0] == RETRY) and hinted or found is not None and found[0] == DEAD:
+            # A dead task may have been replayed since.
             with self._lock:
                 self._hinted.pop(origin, None)
             found = self.fetch(keys, origin).find(index)
@@ -148,14 +151,14 @@ class ResultReader:
                 try:
                     connection.subscribe(self._channel())
                     while not self._closed:
-                        message = connection.read_message(1.0)
+                        message = connection.read_message(0.25)
                         if message is not None:
                             self._hint(int(message, 16))
                 finally:
                     connection.close()
             except ServerUnavailable as error:
                 log.debug("not listening for results: %s", error)
-                time.sleep(0.5)  # whoever waits also looks by himself meanwhile
+                time.sleep(0.25)  # whoever waits also looks by himself meanwhile
 
     def _hint(self, origin: int) -> None:
         with self._lock:

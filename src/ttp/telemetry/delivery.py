@@ -40,15 +40,22 @@ class Summary:
 
 
 def play(
-    source: Source[T], emit: Callable[[T], None], *, clock: Callable[[], float], stopping: threading.Event
+    source: Source[T],
+    emit: Callable[[T], None],
+    *,
+    clock: Callable[[], float],
+    stopping: threading.Event,
+    pause: Callable[[], None] = lambda: None,
 ) -> None:
     """Emit the source's events when they are due, until it ends or `stopping` is set.
 
     Args:
         clock: the one the source reads.
+        pause: called before each wait.
     """
     while not stopping.is_set() and (at := source.next_due) is not None:
         if (delay := at - clock()) > 0:
+            pause()
             stopping.wait(delay)
             continue
         for event in source.due():
@@ -68,7 +75,9 @@ class Delivery:
         stopping: set it to end early.
     """
 
-    def __init__(self, sink: SqliteSink, url: str | None = None, *, on_stored: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, sink: SqliteSink, url: str | None = None, *, on_stored: Callable[[], None] = lambda: None
+    ) -> None:
         self.queue = f"sqlite-{sink.id}"
         self.sent = 0
         self.stopping = threading.Event()
@@ -113,7 +122,8 @@ class Delivery:
             dead = [letter.reason for letter in self._app.dead_letters(self.queue)]
         self._sink.close()
         stored, rows, repeated = (
-            now - then for now, then in zip((self._sink.events, self._sink.rows, self._sink.repeated), before, strict=True)
+            now - then
+            for now, then in zip((self._sink.events, self._sink.rows, self._sink.repeated), before, strict=True)
         )
         return Summary(self.sent, stored, rows, repeated, dead, perf_counter() - began)
 
@@ -144,7 +154,7 @@ class Delivery:
         def work() -> None:
             try:
                 pool.run()
-            except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            except BaseException as error:  # raised in the caller's thread
                 failed.append(error)
                 self.stopping.set()
 

@@ -44,7 +44,9 @@ def open_files(
     seen: dict[str, Path] = {}
     for file in files:
         if (other := seen.setdefault(file.device, file.path)) is not file.path:
-            raise ValueError(f"{other} and {file.path} would both be device {file.device!r}: replay them one by one, with a device")
+            raise ValueError(
+                f"{other} and {file.path} would both be device {file.device!r}: replay them one by one, with a device"
+            )
     return files
 
 

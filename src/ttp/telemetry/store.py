@@ -29,7 +29,7 @@ def store_task(
 
     @app.batch(Record, name=STORE, queue=queue)
     def store(batch: Batch[Record]) -> None:
-        sink.store(batch.ranges(), batch.tuples())  # type: ignore[arg-type]  # tuples are untyped
+        sink.store(batch.ranges(), batch.tuples())
         on_stored()
 
     return store

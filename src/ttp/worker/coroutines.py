@@ -49,9 +49,10 @@ class AsyncRunner:
         self.loop.call_soon_threadsafe(lambda: [task.cancel("grace is over") for task in self._running])
 
     def close(self) -> None:
-        """Stop the loop."""
+        """Stop the loop and close it."""
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(5.0)
+        self._thread.join()
+        self.loop.close()
 
     def _add(self, parts: list[Slice]) -> None:
         self._waiting.extend(parts)

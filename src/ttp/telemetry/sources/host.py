@@ -15,9 +15,7 @@ class HostSource:
     The device is the host's name, and the epoch this run's start in milliseconds since 1970.
     """
 
-    def __init__(
-        self, *, interval: float = 1.0, count: int | None = None, clock: Callable[[], float] = time
-    ) -> None:
+    def __init__(self, *, interval: float = 1.0, count: int | None = None, clock: Callable[[], float] = time) -> None:
         if interval <= 0:
             raise ValueError(f"interval must be above 0 s, not {interval}")
         import psutil  # noqa: PLC0415 - only who reads the host pays for it
