@@ -1,5 +1,6 @@
 """The embedded server: shared by processes, ended with the last of them, one for a data directory."""
 
+import fcntl
 import os
 import shutil
 import signal
@@ -66,16 +67,17 @@ class Users:
             return False
 
     def gone(self) -> bool:
-        """Wait until no shell and no server is left; whether that came about."""
-        _, alive = psutil.wait_procs(self.servers(), timeout=10)
-        return not alive and not self.servers()
+        """Wait until the shell and the server have ended; whether all of them have."""
+        with self.directory.joinpath("lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # theirs, for as long as they live
+        return not self.servers()
 
     def end(self) -> None:
+        """End all users."""
         for process in self._processes:
             process.kill()
             process.communicate()
-        for process in self.servers():
-            process.wait(10)
+        self.gone()
 
 
 def line(stream: IO[str] | None) -> str:
@@ -178,7 +180,7 @@ class TestUsers:
         assert line(user.stdout).startswith("1 ")
         (server,) = (process for process in users.servers() if "-server" in process.name())
         server.kill()
-        server.wait(10)
+        assert users.gone()
         assert user.stdin is not None
         user.stdin.write("\n")
         user.stdin.flush()
