@@ -2,7 +2,7 @@
 
 Tables:
     readings(device, epoch, sequence, timestamp, field, value): one row per event and numeric field. value is a
-        64-bit float, bit for bit the one that was sent; true and false are 1 and 0.
+        64-bit float, bit for bit the one that was sent (but -0.0 becomes 0.0); true and false are 1 and 0.
     attributes(device, epoch, sequence, timestamp, field, value): the same for fields that are no such number:
         text, NaN, and integers that no float equals. value is text.
     stored_tasks(origin, first, last): which tasks are in: ids `<origin>.<first>` to `<origin>.<last>`.

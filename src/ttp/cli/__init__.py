@@ -1,0 +1,46 @@
+"""The command `ttp`."""
+
+import sys
+
+import typer
+
+from ttp.cli import dead
+from ttp.cli.demo import demo
+from ttp.cli.doctor import doctor
+from ttp.cli.output import complain
+from ttp.cli.replay import replay
+from ttp.cli.simulate import simulate
+from ttp.cli.worker import worker
+from ttp.errors import ServerUnavailable, TtpError
+
+EXIT_FAILED = 1
+EXIT_UNAVAILABLE = 3
+
+app = typer.Typer(
+    name="ttp",
+    help="Telemetry events and tasks through Redis or Valkey.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(demo)
+app.command()(worker)
+app.command()(simulate)
+app.command()(replay)
+app.add_typer(dead.app, name="dead")
+app.command()(doctor)
+
+
+def main() -> None:
+    """Run the command line: the library's own errors end in plain words, not in a traceback.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server, or one that refuses.
+    """
+    try:
+        app()
+    except ServerUnavailable as error:
+        complain(str(error))
+        sys.exit(EXIT_UNAVAILABLE)
+    except TtpError as error:
+        complain(str(error))
+        sys.exit(EXIT_FAILED)
