@@ -12,6 +12,7 @@ from typing import IO
 
 import psutil
 import pytest
+
 from ttp.coordination import embedded, server_binary
 from ttp.coordination.connection import Connection, Target
 from ttp.coordination.server_binary import ServerBinary
@@ -52,19 +53,15 @@ class Users:
 
     def servers(self) -> list[psutil.Process]:
         """Every process that works for this directory: shells and servers."""
-        found = []
-        for process in psutil.process_iter(["cmdline"]):
-            if any(str(self.directory) in word for word in process.info["cmdline"] or ()) or (
-                "ttp-embedded" in (process.info["cmdline"] or ()) and self._is_here(process)
-            ):
-                found.append(process)
-        return found
+        return [process for process in psutil.process_iter(["cmdline"]) if self._is_here(process)]
 
     def _is_here(self, process: psutil.Process) -> bool:
+        words = process.info["cmdline"] or ()
         try:
-            return process.cwd() == str(self.directory)
+            shell = "ttp-embedded" in words and process.cwd() == str(self.directory)
         except psutil.Error:
             return False
+        return shell or any(str(self.directory) in word for word in words)
 
     def gone(self) -> bool:
         """Wait until the shell and the server have ended; whether all of them have."""
@@ -260,12 +257,12 @@ class TestDirectory:
         found = server_binary.probe(broken)
         assert found is not None
         monkeypatch.setattr(server_binary, "available", lambda: [found])
-        with pytest.raises(ServerUnavailable, match="ended at once.*no way"):
+        with pytest.raises(ServerUnavailable, match=r"ended at once.*no way"):
             state()
 
     def test_forbidden(self, state: Callable[..., Target], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("TTP_EMBEDDED", "0")
-        with pytest.raises(ServerUnavailable, match="TTP_EMBEDDED=0 forbids.*TTP_URL"):
+        with pytest.raises(ServerUnavailable, match=r"TTP_EMBEDDED=0 forbids.*TTP_URL"):
             state()
 
     def test_a_directory_that_cannot_be(self, state: Callable[..., Target], tmp_path: Path) -> None:

@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from real_server import Server
+
 from ttp.coordination import commands
 from ttp.coordination.commands import Command, Entry, Placement, Results
-from ttp.coordination.connection import Connection, ReplyError, Target
+from ttp.coordination.connection import ReplyError, Target
 from ttp.coordination.keys import Keys
 from ttp.coordination.scripts import SCRIPTS, Script
 from ttp.errors import ServerRefused
-
-from conftest import Server
 
 SEEDS = int(os.environ.get("TTP_PROTOCOL_SEEDS", "2"))
 STEPS = int(os.environ.get("TTP_PROTOCOL_STEPS", "2500"))
@@ -96,7 +96,7 @@ class Model:
         self.keys = Keys("plant", "q")
         self.connection.ensure_queue(self.keys)
         # A guard taken out: the text that is shipped, edited.
-        self.mutants = {}
+        self.mutants: dict[str, str] = {}
         if without is not None:
             edited = [Script.of(script.name, without(script.text)) for script in SCRIPTS]
             assert [script.text for script in edited] != [script.text for script in SCRIPTS]
@@ -117,7 +117,7 @@ class Model:
     def call(self, command: Command) -> Any:
         """Run a command once and bring its reply; None if the server refuses it."""
         if command[0] == "EVALSHA":
-            command = (command[0], self.mutants.get(command[1], command[1]), *command[2:])
+            command = (command[0], self.mutants.get(str(command[1]), command[1]), *command[2:])
         (reply,) = self.connection.call_many([command])
         if isinstance(reply, ReplyError):
             assert self.revoked, reply
@@ -235,7 +235,7 @@ class Model:
                 frame = frame_of(fid, origin, parts[kind])
                 priority = self.rng.randrange(3)
                 placements.append(
-                    Placement(kind, frame, fid, len(parts[kind]), priority, due_ms=self.rng.choice([1, LATER // 2]))  # type: ignore[arg-type]
+                    Placement(kind, frame, fid, len(parts[kind]), priority, due_ms=self.rng.choice([1, LATER // 2]))
                 )
         born: list[str] = []
         if not final and self.rng.random() < 0.15:
@@ -268,8 +268,8 @@ class Model:
             return
         worker.hand.remove(entry)
         if held:
-            frame = next(placement.frame for placement in placements if placement.kind == "held")
-            worker.hand.append(Entry(self.keys.held, held, len(parts["held"]), bytes(frame)))
+            kept = next(placement.frame for placement in placements if placement.kind == "held")
+            worker.hand.append(Entry(self.keys.held, held, len(parts["held"]), bytes(kept)))
 
     def tick(self, worker: Worker, offset_ms: int) -> None:
         self.call(commands.tick(self.keys, consumer=worker.name, offset_ms=offset_ms))
@@ -278,6 +278,8 @@ class Model:
 
     def roll_back(self) -> None:
         """Take a snapshot, or go back to the last: a failover that loses writes."""
+        if not self.rollback:
+            return
         if self.snapshot is None or self.rng.random() < 0.5:
             self.snapshot = {key: self.root.call("DUMP", key) for key in self.root.call("KEYS", "*")}
             return
@@ -296,11 +298,8 @@ class Model:
         """Take a permission away. Nobody gets in without it; what goes wrong meanwhile goes wrong as a whole."""
         command = self.rng.choice(REVOCABLE)
         self.root.call("ACL", "SETUSER", "model", f"-{command}")
-        newcomer = Connection(self.target)
         with pytest.raises(ServerRefused):
-            newcomer.connect()
-            newcomer.ensure_queue(self.keys)
-        newcomer.close()
+            self.server.connect(self.target).ensure_queue(self.keys)
         self.revoked = True
         if command in ("evalsha", "xack", "get"):  # the first thing a script does: others fail half-way
             for _ in range(5):
@@ -316,41 +315,37 @@ class Model:
     def step(self) -> None:
         rng = self.rng
         producer, worker = rng.choice(self.producers), rng.choice(self.workers)
-        chance = rng.random()
-        if chance < 0.12:
-            self.produce(producer)
-        elif chance < 0.30:
-            self.pump(producer, self.net, rng.choice([WHOLE, WHOLE, 2000]))
-        elif chance < 0.32:
-            if (
-                self.clones
-                and len(self.producers) < 40
-                and producer.frames
-                and producer.accepted == len(producer.frames)
-            ):
-                self.producers.append(Producer(producer.chain, list(producer.frames), producer.accepted))
-        elif chance < 0.45:
-            self.fetch(worker)
-        elif chance < 0.72:
-            self.commit(worker, self.net, zombie=rng.random() < 0.15)
-        elif chance < 0.80:
-            self.claim(worker, rng.choice(self.workers), rng.choice(self.streams))
-        elif chance < 0.86:
-            self.adopt(worker)
-        elif chance < 0.90:
-            self.tick(worker, rng.choice([0, LATER]))
-        elif chance < 0.92:
-            self.workers = [*self.workers, self.worker()][-8:]  # who drops out leaves entries pending
-        elif chance < 0.97:
-            if self.limbo:
-                self.call(self.limbo.pop(rng.randrange(len(self.limbo))))
-        elif chance < 0.972:
-            if self.rollback:
-                self.roll_back()
-        elif chance < 0.98:
-            self.fill_memory()
-        elif chance < 0.981:
-            self.revoke()
+        # Weights in thousandths.
+        events: list[tuple[int, Callable[[], None]]] = [
+            (120, lambda: self.produce(producer)),
+            (180, lambda: self.pump(producer, self.net, rng.choice([WHOLE, WHOLE, 2000]))),
+            (20, lambda: self.clone(producer)),
+            (130, lambda: self.fetch(worker)),
+            (270, lambda: self.commit(worker, self.net, zombie=rng.random() < 0.15)),
+            (80, lambda: self.claim(worker, rng.choice(self.workers), rng.choice(self.streams))),
+            (60, lambda: self.adopt(worker)),
+            (40, lambda: self.tick(worker, rng.choice([0, LATER]))),
+            (20, self.replace_worker),
+            (70, self.arrive_late),
+            (2, self.roll_back),
+            (7, self.fill_memory),
+            (1, self.revoke),
+        ]
+        (event,) = rng.choices([event for _, event in events], [weight for weight, _ in events])
+        event()
+
+    def clone(self, producer: Producer) -> None:
+        """A copy of an idle producer, as a fork or a restored image makes it."""
+        if self.clones and len(self.producers) < 40 and producer.frames and producer.accepted == len(producer.frames):
+            self.producers.append(Producer(producer.chain, list(producer.frames), producer.accepted))
+
+    def replace_worker(self) -> None:
+        """A new worker; the oldest is gone for good, and leaves entries pending."""
+        self.workers = [*self.workers, self.worker()][-8:]
+
+    def arrive_late(self) -> None:
+        if self.limbo:
+            self.call(self.limbo.pop(self.rng.randrange(len(self.limbo))))
 
     def drain(self) -> None:
         """Let everything arrive, and finish all work."""

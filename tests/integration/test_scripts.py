@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import redis
+from real_server import Server
+
 from ttp.coordination import commands, inspection
 from ttp.coordination.commands import Command, Entry, Placement, Results
 from ttp.coordination.connection import Connection, ReplyError
 from ttp.coordination.keys import Keys
 from ttp.coordination.scripts import SCRIPTS, Script
 from ttp.errors import ServerRefused
-
-from conftest import Server
 
 FRAME = b"frame" * 20
 DAY = 86_400_000
@@ -518,7 +518,7 @@ def test_scripts_touch_declared_keys_only(queue: Queue, server: Server) -> None:
     with redis.Redis(unix_socket_path=str(server.socket)) as watcher, watcher.monitor() as monitor:
         entry = queue.deliver(results_ttl_ms=DAY)
         queue.submit(due_ms=1, results_ttl_ms=DAY)
-        status, held = queue.commit(
+        status, _ = queue.commit(
             entry,
             ready(queue="other", results_ttl_ms=DAY),
             Placement("held", b"held", 12, 1, 1),

@@ -27,8 +27,7 @@ from ttp.policy import Clock
 SOCKET_TIMEOUT = 10.0  # seconds without a byte in the midst of a reply, or with a full socket while sending
 
 _AGAIN = frozenset(
-    ("LOADING", "READONLY", "NOSCRIPT", "NOGROUP", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK")
-    + ("NOREPLICAS", "MISCONF", "BUSY", "NOAUTH")
+    "LOADING READONLY NOSCRIPT NOGROUP MASTERDOWN CLUSTERDOWN TRYAGAIN MOVED ASK NOREPLICAS MISCONF BUSY NOAUTH".split()
 )
 """Errors that say: not now, not here, or not any more. Connect again, and send again."""
 
@@ -98,7 +97,7 @@ class Connection:
             self.close()
             raise
 
-    def _make(self) -> Any:  # noqa: ANN401
+    def _make(self) -> Any:
         from redis.connection import Connection as TcpConnection  # noqa: PLC0415 - 120 ms and 20 MB: not before needed
         from redis.connection import SSLConnection, UnixDomainSocketConnection  # noqa: PLC0415
 
@@ -192,7 +191,7 @@ class Connection:
             raise self._closed_by(error) from None
         self._awaited += len(commands)
 
-    def read(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - a server reply
+    def read(self, timeout: float | None = None) -> Any:
         """The next reply. After timeout seconds (None: 10) without one the connection is closed.
 
         Returns:
@@ -203,7 +202,7 @@ class Connection:
         """
         return self._early.popleft() if self._early else self._receive(timeout)
 
-    def _receive(self, timeout: float | None) -> Any:  # noqa: ANN401
+    def _receive(self, timeout: float | None) -> Any:
         raw = self._connected()
         limit = SOCKET_TIMEOUT if timeout is None else timeout
         if not self._awaited:
@@ -224,7 +223,7 @@ class Connection:
             self._early.append(self._receive(deadline - time.monotonic()))
         return [self._receive(max(0.0, deadline - time.monotonic())) for _ in commands]
 
-    def call(self, *command: str | bytes | int | memoryview, timeout: float | None = None) -> Any:  # noqa: ANN401
+    def call(self, *command: str | bytes | int | memoryview, timeout: float | None = None) -> Any:
         """Send one command and return its reply; a `ReplyError` is raised. Outstanding replies stay so."""
         return checked(self.call_many([command], timeout=timeout)[0])
 
@@ -233,7 +232,7 @@ class Connection:
         return self._ask(commands, time.monotonic() + (SOCKET_TIMEOUT if timeout is None else timeout))
 
     def readable(self, timeout: float = 0.0) -> bool:
-        """Whether something can be read, waiting for timeout seconds at most. ServerUnavailable if the server hung up."""
+        """Whether something can be read, within timeout seconds. ServerUnavailable if the server hung up."""
         return bool(self._early) or self._arrived(timeout)
 
     def _arrived(self, timeout: float) -> bool:
@@ -312,7 +311,7 @@ class Connection:
 
     # faults
 
-    def _connected(self) -> Any:  # noqa: ANN401
+    def _connected(self) -> Any:
         if self._raw is None:
             raise ServerUnavailable(f"not connected to {self.target}")
         return self._raw
@@ -360,15 +359,15 @@ def _hint(target: Target) -> str:
     return "" if target.password else ": the URL has none (redis://user:password@host)"
 
 
-def _text(value: Any) -> str:  # noqa: ANN401
+def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def _has_group(groups: Any) -> bool:  # noqa: ANN401
+def _has_group(groups: Any) -> bool:
     return isinstance(groups, list) and any(pairs(group)[b"name"] == GROUP.encode() for group in groups)
 
 
-def _policy(info: Any, config: Any) -> str | None:  # noqa: ANN401
+def _policy(info: Any, config: Any) -> str | None:
     """maxmemory-policy as INFO or CONFIG tells it; None where both are refused."""
     if not isinstance(info, ReplyError):
         for line in _text(info).splitlines():

@@ -181,7 +181,7 @@ def _join(place: _Place, *, announce: bool) -> int:
             if _ready(place, deadline):
                 if announce:
                     what = "started" if started else "joined"
-                    print(f"ttp: {what} the embedded server in {place.directory} ({_recorded(place)})", file=sys.stderr)
+                    print(f"ttp: {what} the embedded server in {place.directory} ({_recorded(place)})", file=sys.stderr)  # noqa: T201
                 return writer
             os.close(writer)
         if time.monotonic() >= deadline:

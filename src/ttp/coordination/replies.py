@@ -17,14 +17,14 @@ class ReplyError(ServerRefused):
         self.code = text.partition(" ")[0]
 
 
-def checked(reply: Any) -> Any:  # noqa: ANN401 - a server reply
+def checked(reply: Any) -> Any:
     """The reply, unless it is an error: that is raised."""
     if isinstance(reply, ReplyError):
         raise reply
     return reply
 
 
-def pairs(reply: Any) -> dict[bytes, Any]:  # noqa: ANN401
+def pairs(reply: Any) -> dict[bytes, Any]:
     """A map, or a flat list of names and values, as a dict."""
     if isinstance(reply, dict):
         return reply
