@@ -82,7 +82,9 @@ def test_many_results_in_order(app: ttp.App) -> None:
         assert len(handles) == 10_000
         assert [h.result(20) for h in handles] == [2 * n for n in range(10_000)]
         assert handles[-1].result(1) == 19_998
-        assert [h.index for h in handles[2:4]] == [2, 3]
+        assert [h.result(1) for h in handles[2:4]] == [4, 6]
+        with pytest.raises(IndexError):
+            handles[10_000]
 
 
 def test_a_bad_row_of_many_is_named_and_the_rest_is_sent(app: ttp.App) -> None:

@@ -46,6 +46,7 @@ BURST_BLOCK_MS = 20
 FETCH = 8  # frames of a stream in one read, while frames take little time
 FETCH_SECONDS = 0.01  # of work in one read
 COMMIT_DELAY = 0.001  # seconds a commit may wait for the next turn
+CAREFUL = 1.0  # seconds of single reads after a frame that a worker died over
 ADOPT = 5.0  # seconds between two looks for deliveries whose reply was lost
 
 
@@ -97,6 +98,7 @@ class Worker:
         self._turn = 0
         self._frame_seconds = 0.0
         self._adopt_at = 0.0
+        self._careful_until = 0.0
 
         def connect(timeout: float) -> Connection:
             return open_connection(self.consumer, timeout)
@@ -206,12 +208,15 @@ class Worker:
     def _drain(self) -> None:
         """Stopping: give back what has not begun, then wait for what runs."""
         self._wire.read()
+        self._give_back_waiting()
+        if self._hand.held:
+            self._pause()
+
+    def _give_back_waiting(self) -> None:
         for job in self._hand.take_waiting():
             job.cut_into(len(job.view))
             self._commit(job)
         self._wire.settle()
-        if self._hand.held:
-            self._pause()
 
     def _start(self, job: Job) -> None:
         """Run a job here, or hand it to threads or the event loop."""
@@ -240,13 +245,14 @@ class Worker:
                 self._wire.commit(Commit(say, job.id, job, drafted))
 
     def _run_alone(self, job: Job) -> None:
-        """Run a frame that a worker died over, with nothing else in hand."""
-        self._wire.settle()
+        """Run a frame that a worker died over with nothing else in hand, which would be charged if it does harm."""
+        self._careful_until = time.monotonic() + CAREFUL
+        self._give_back_waiting()
         while self._hand.held > 1 and not self._stopping:
             self._pause()
         self._start(job)
         self._wire.settle()
-        while self._hand.held and not self._stopping:
+        while not job.over and not self._stopping:
             self._pause()
 
     def _fetch(self, *, block_ms: int | None) -> None:
@@ -254,7 +260,8 @@ class Worker:
         self._turn += 1
         lowest = 2 if block_ms is not None or self._turn % 8 == 0 else 1 if self._turn % 2 == 0 else 0
         streams = [keys.stream(priority) for priority in range(lowest + 1) for keys in self._queues]
-        count = max(1, min(FETCH, int(FETCH_SECONDS / max(self._frame_seconds, 1e-6))))
+        careful = time.monotonic() < self._careful_until
+        count = 1 if careful else max(1, min(FETCH, int(FETCH_SECONDS / max(self._frame_seconds, 1e-6))))
         self._wire.fetch(streams, count=count, block_ms=block_ms)
 
     def _has_room(self) -> bool:
