@@ -163,10 +163,10 @@ void address_frame(FrameObject* self, RouteObject* route) {
   header.flags = route->results != 0 ? kFlagResults : 0;
 }
 
-void start_frame(FrameObject* self, size_t capacity, bool reserve_index) noexcept {
+void start_frame(FrameObject* self, size_t capacity, size_t first, bool may_be_cut) noexcept {
   const RouteObject* route = self->route;
   self->body.writer = FrameWriter(self->body.memory.data(), capacity, route->name_bytes.text(),
-                                  route->queue_bytes.text(), reserve_index);
+                                  route->queue_bytes.text(), first, may_be_cut);
 }
 
 void seal_frame(FrameObject* self) noexcept {

@@ -57,7 +57,7 @@ FrameObject* allocate_frame();
 // Makes it a frame of the route, with a random fid, created now.
 void address_frame(FrameObject* frame, RouteObject* route);
 // Begins to write into its memory.
-void start_frame(FrameObject* frame, size_t capacity, bool reserve_index) noexcept;
+void start_frame(FrameObject* frame, size_t capacity, size_t first, bool may_be_cut) noexcept;
 
 // Completes the frame where it lies. No Python runs.
 void seal_frame(FrameObject* frame) noexcept;

@@ -224,7 +224,7 @@ Ref open_frame(RouteObject* route, size_t row) {
       return {};
     }
   }
-  start_frame(frame, capacity, false);
+  start_frame(frame, capacity, 0, false);
   frame->outbox = box;
   frame->following = box->body.live;
   if (frame->following != nullptr) frame->following->previous = frame;
@@ -261,15 +261,12 @@ FrameObject* frame_with_room(RouteObject* route, size_t row) {
   // Each call-back may have changed everything, so each turn looks anew.
   for (;;) {
     if (route->current != nullptr && route->current->body.writer.fits(row)) return route->current;
-    const bool crowded = route->current == nullptr && box->body.open.size() >= kMaxOpen;
-    if (route->current != nullptr || crowded) {
-      if (crowded)
-        seal_all(box);
-      else
-        seal_into_outbox(route->current);
+    if (route->current != nullptr) {
+      seal_into_outbox(route->current);
       if (!call_back(box->on_sealed)) return nullptr;
       continue;
     }
+    if (box->body.open.size() >= kMaxOpen) seal_all(box);
     Ref frame = open_frame(route, row);
     if (!frame) {
       if (PyErr_Occurred() != nullptr || !call_back(box->on_full)) return nullptr;
@@ -283,9 +280,13 @@ FrameObject* frame_with_room(RouteObject* route, size_t row) {
   }
 }
 
-bool notify(OutboxObject* box) {
-  if (box->body.wakeup.awaited()) box->body.wakeup.signal();
-  return box->attended != 0 || call_back(box->on_sealed);
+bool appended(FrameObject* frame, bool wake) {
+  OutboxObject* box = frame->route->outbox;
+  if (wake && box->body.wakeup.awaited()) box->body.wakeup.signal();
+  // Nothing more will fit: it need not wait for a row that does not.
+  const bool full = frame->open() && !frame->body.writer.fits(0);
+  if (full) seal_into_outbox(frame);
+  return (!full && box->attended != 0) || call_back(box->on_sealed);
 }
 
 }  // namespace ttp::bindings

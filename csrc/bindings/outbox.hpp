@@ -42,7 +42,8 @@ void forget_open(FrameObject* frame) noexcept;
 // May run Python. Borrowed; nullptr with the Python error set.
 FrameObject* frame_with_room(RouteObject* route, size_t row);
 
-// After an append: tells who waits, or calls on_sealed where nobody attends. false: the Python error is set.
-bool notify(OutboxObject* outbox);
+// After an append to an open frame: tells who waits, if `wake`; calls on_sealed if the frame is full, or if nobody
+// attends. The caller holds the frame, or does not look at it again. false: the Python error is set.
+bool appended(FrameObject* frame, bool wake);
 
 }  // namespace ttp::bindings

@@ -21,11 +21,9 @@ class PyResultBlock {
 
   size_t size() const noexcept { return view_.entries().size(); }
 
-  // A task may have more than one entry: the last one is the last word.
   py::object find(py::ssize_t index) const {
-    const std::vector<ResultEntry>& entries = view_.entries();
-    for (auto entry = entries.rbegin(); entry != entries.rend(); ++entry)
-      if (entry->index == index) return py::make_tuple(static_cast<int>(entry->outcome), value(*entry));
+    for (const ResultEntry& entry : view_.entries())
+      if (entry.index == index) return py::make_tuple(static_cast<int>(entry.outcome), value(entry));
     return py::none();
   }
 

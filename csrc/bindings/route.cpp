@@ -54,14 +54,15 @@ FrameObject* append(RouteObject* self, const Ref& slice, const ByteWriter& row) 
   return frame;
 }
 
+size_t index_of_last(const FrameObject* frame) { return frame->body.writer.first() + frame->rows() - 1; }
+
 PyObject* handle_of_last(RouteObject* self, FrameObject* frame) {
-  return new_task_handle(self->owner, frame->body.header.origin, static_cast<uint32_t>(frame->rows() - 1));
+  return new_task_handle(self->owner, frame->body.header.origin, static_cast<uint32_t>(index_of_last(frame)));
 }
 
 // on_submit, and a word to whoever waits if it left frames behind.
 bool submit(RouteObject* self, PyObject* frame) {
   OutboxObject* box = self->outbox;
-  if (box->attended == 0 && !notify(box)) return false;
   const Ref callback = Ref::borrow(box->on_submit);
   if (!callback) {
     PyErr_SetString(PyExc_RuntimeError, "the outbox is gone");
@@ -85,12 +86,13 @@ PyObject* route_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
   FrameObject* frame = append(to, slice, row);
   if (frame == nullptr) return nullptr;
   if (to->submit == 0) {
-    if (!slice && !notify(to->outbox)) return nullptr;
+    if (!slice && !appended(frame, true)) return nullptr;
     Py_RETURN_NONE;
   }
   const Ref kept = Ref::borrow(object(frame));
   Ref handle(handle_of_last(to, frame));
-  if (!handle || (!slice && !submit(to, kept.get()))) return nullptr;
+  // on_submit sends: whoever waits is told only if it leaves something behind.
+  if (!handle || (!slice && (!appended(frame, false) || !submit(to, kept.get())))) return nullptr;
   return handle.release();
 }
 
@@ -108,7 +110,7 @@ PyObject* route_append(PyObject* self, PyObject* const* args, Py_ssize_t count, 
   if (frame == nullptr) return nullptr;
   const Ref kept = Ref::borrow(object(frame));
   const Ref handle(handle_of_last(to, frame));
-  if (!handle || (!slice && !notify(to->outbox))) return nullptr;
+  if (!handle || (!slice && !appended(frame, true))) return nullptr;
   return PyTuple_Pack(2, kept.get(), handle.get());
 }
 
@@ -160,7 +162,8 @@ void attach_spans(const std::vector<Span>& spans) {
 
 bool extend_by(RouteObject* to, const Ref& slice, PyObject* item, size_t number, std::vector<Span>& spans) {
   if (!PyTuple_Check(item)) {
-    PyErr_Format(PyExc_TypeError, "rows[%zu] must be a tuple, not %.200s", number, Py_TYPE(item)->tp_name);
+    PyErr_Format(PyExc_TypeError, "rows[%zu]: a row is a tuple of arguments, not %.200s", number,
+                 Py_TYPE(item)->tp_name);
     return false;
   }
   Call call;
@@ -173,13 +176,13 @@ bool extend_by(RouteObject* to, const Ref& slice, PyObject* item, size_t number,
   }
   FrameObject* frame = append(to, slice, row);
   if (frame == nullptr) return false;
-  const size_t at = frame->rows() - 1;
+  const size_t at = index_of_last(frame);
   // Others may have appended in between, while a call-back ran.
   if (!spans.empty() && spans.back().frame.get() == object(frame) && spans.back().first + spans.back().count == at)
     ++spans.back().count;
   else
     spans.push_back({Ref::borrow(object(frame)), at, 1});
-  return true;
+  return slice || appended(frame, true);
 }
 
 PyObject* route_extend(PyObject* self, PyObject* rows) {
@@ -200,10 +203,6 @@ PyObject* route_extend(PyObject* self, PyObject* rows) {
       ok = extend_by(to, slice, item.get(), number, spans);
     }
     if (!ok) attach_spans(spans);
-    if (!slice && !spans.empty() && ok)
-      ok = notify(to->outbox);
-    else if (!slice && !spans.empty() && to->outbox->body.wakeup.awaited())
-      to->outbox->body.wakeup.signal();
     return ok ? to_list(spans).release() : nullptr;
   });
 }

@@ -20,13 +20,10 @@ void SliceBody::end(Outcome outcome) noexcept {
   running.store(-1, std::memory_order_relaxed);
 }
 
-void SliceBody::pass_over() {
+void SliceBody::pass_over() noexcept {
   Py_ssize_t row = next.load(std::memory_order_relaxed);
-  for (; row < stop && outcomes[static_cast<size_t>(row - first)] == Outcome::Cancelled; ++row) {
-    static constexpr uint8_t kNil = 0xc0;
-    if (keeps_results()) record(row, Outcome::Cancelled, {&kNil, 1});
-    next.store(row + 1, std::memory_order_relaxed);
-  }
+  while (row < stop && outcomes[static_cast<size_t>(row - first)] == Outcome::Cancelled) ++row;
+  next.store(row, std::memory_order_relaxed);
 }
 
 void SliceBody::record(Py_ssize_t row, Outcome outcome, Bytes value) {
@@ -45,7 +42,7 @@ void SliceBody::unrecord(Py_ssize_t row) noexcept {
 
 bool record_value(SliceObject* slice, Py_ssize_t row, Outcome outcome, PyObject* value) {
   ByteWriter out(kMaxTask);
-  if (!Encoder(out).encode(value, "result")) return false;
+  if (!Encoder(out).encode(value, "value")) return false;
   return guarded([&]() -> int {
            slice->body.record(row, outcome, {out.data(), out.size()});
            return 0;
@@ -139,7 +136,10 @@ PyObject* slice_cancel(PyObject* self, PyObject* number) {
     SliceBody& body = slice(self)->body;
     if (row < body.next.load(std::memory_order_relaxed) || row >= body.stop)
       throw py::value_error("only an unstarted row can be cancelled");
-    body.outcomes[static_cast<size_t>(row - body.first)] = Outcome::Cancelled;
+    Outcome& outcome = body.outcomes[static_cast<size_t>(row - body.first)];
+    static constexpr uint8_t kNil = 0xc0;
+    if (outcome != Outcome::Cancelled && body.keeps_results()) body.record(row, Outcome::Cancelled, {&kNil, 1});
+    outcome = Outcome::Cancelled;
     if (body.current < 0) body.pass_over();
     Py_RETURN_NONE;
   });

@@ -34,7 +34,7 @@ struct SliceBody {
 
   std::vector<SliceEntry> entries;
   std::vector<uint8_t> values;
-  std::vector<FrameObject*> children;  // owned; open, or the sealed rest of one that was cut
+  std::vector<FrameObject*> children;  // owned; all open
   size_t children_size = 0;
   size_t current_size = 0;  // of these, what the row in hand has submitted
 
@@ -46,9 +46,8 @@ struct SliceBody {
   size_t weight() const noexcept { return values.size() + children_size; }
 
   void begin(Py_ssize_t row) noexcept;
-  void end(Outcome outcome) noexcept;  // of the row in hand
-  // Moves `next` past cancelled rows. Throws std::bad_alloc. Precondition: no row in hand.
-  void pass_over();
+  void end(Outcome outcome) noexcept;                         // of the row in hand
+  void pass_over() noexcept;                                  // moves `next` past cancelled rows; none is in hand
   void record(Py_ssize_t row, Outcome outcome, Bytes value);  // throws std::bad_alloc
   void unrecord(Py_ssize_t row) noexcept;
 };

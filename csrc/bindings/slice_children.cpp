@@ -30,8 +30,8 @@ bool grow(FrameObject* frame, size_t row) {
   return true;
 }
 
-// The rows from `first` on as a frame of their own, of the same origin. Throws std::bad_alloc, and changes
-// nothing then.
+// The rows from `first` on into a frame of their own, of the same origin, which stays open. Throws
+// std::bad_alloc, and changes nothing then.
 void split_off(FrameObject* frame, size_t first, FrameObject* rest) {
   const FrameBody& body = frame->body;
   const size_t count = body.writer.count() - first;
@@ -39,19 +39,18 @@ void split_off(FrameObject* frame, size_t first, FrameObject* rest) {
   const RouteObject* route = frame->route;
   const FrameLayout layout(route->name_bytes.size, route->queue_bytes.size, body.writer.rows_size() - begin, count,
                            true);
-  std::unique_ptr<uint8_t[]> memory(new uint8_t[layout.length]);
+  rest->body.memory.heap.reset(new uint8_t[layout.length]);
+  rest->route = as<RouteObject>(Py_NewRef(object(frame->route)));
   rest->body.header = body.header;
   rest->body.header.fid = random_fid();
-  write_frame(
-      memory.get(), rest->body.header, layout, route->name_bytes.text(), route->queue_bytes.text(),
-      [&](size_t i) { return body.writer.row(first + i); }, [&](size_t i) { return first + i; });
-  rest->body.memory.heap = std::move(memory);
-  rest->body.length = layout.length;
-  rest->body.count = count;
+  start_frame(rest, layout.length, body.writer.first() + first, true);
+  for (size_t row = first; row < body.writer.count(); ++row) {
+    const Bytes bytes = body.writer.row(row);
+    rest->body.writer.append(bytes.data, bytes.size);
+  }
   rest->body.settled = false;
   rest->body.marked_by = body.marked_by;
   rest->body.marked_count = 0;
-  rest->route = as<RouteObject>(Py_NewRef(object(frame->route)));
 }
 
 // Whether the row in hand has written to the frame, and others before it.
@@ -114,12 +113,13 @@ FrameObject* child_frame(SliceObject* slice, RouteObject* route, size_t row) {
     FrameObject* child = body.children[i];
     if (child->route != route || !child->open()) continue;
     // A full one stays as it is; none before it has more room.
-    if (child->body.writer.count() == kMaxRows || child->body.writer.needed(row) > kMaxFrame) break;
+    if (child->body.writer.full() || child->body.writer.needed(row) > kMaxFrame) break;
     frame = child;
   }
   const size_t cost = row_cost(row) + (frame == nullptr ? frame_cost(route) : 0);
   if (body.current_size + cost > kMaxUnsettled) {
-    PyErr_Format(state().queue_full, "a task may submit at most %zu bytes of other tasks", kMaxUnsettled);
+    PyErr_Format(state().queue_full, "one task may submit %zu bytes of children: submit with options(detached=True)",
+                 kMaxUnsettled);
     return nullptr;
   }
   if (frame == nullptr) {
@@ -135,7 +135,8 @@ FrameObject* child_frame(SliceObject* slice, RouteObject* route, size_t row) {
       PyErr_NoMemory();
       return nullptr;
     }
-    start_frame(frame, capacity, true);
+    start_frame(frame, capacity, 0, true);
+    frame->body.header.producer = body.view->view().header().producer;
     body.children.push_back(as<FrameObject>(made.release()));
   } else if (!frame->body.writer.fits(row) && !grow(frame, row)) {
     return nullptr;

@@ -15,33 +15,43 @@ class FrameWriter {
  public:
   FrameWriter() noexcept = default;
 
-  // reserve_index: keep room to write these rows again as a derived frame.
-  FrameWriter(uint8_t* memory, size_t capacity, std::string_view name, std::string_view queue,
-              bool reserve_index) noexcept
+  // first: the index in the origin frame of the first row; not 0: this is the rest of a frame that was cut.
+  // may_be_cut: keep room for the index section that the rest will have.
+  FrameWriter(uint8_t* memory, size_t capacity, std::string_view name, std::string_view queue, size_t first,
+              bool may_be_cut) noexcept
       : memory_(memory),
         capacity_(capacity & ~size_t{7}),
         name_size_(name.size()),
         queue_size_(queue.size()),
-        reserve_index_(reserve_index) {
-    const FrameLayout layout = this->layout(0, 0, false);
+        first_(first),
+        may_be_cut_(may_be_cut) {
+    const FrameLayout layout = this->layout(0, 0, derived());
     rows_at_ = layout.rows_at;
     std::memcpy(memory_ + layout.name_at, name.data(), name.size());
     std::memcpy(memory_ + layout.queue_at, queue.data(), queue.size());
   }
 
   // Bytes that a frame of one row needs; what the memory must hold at least.
-  static size_t needed(size_t name, size_t queue, size_t row, bool reserve_index) noexcept {
-    return FrameLayout(name, queue, row, 1, reserve_index).length;
+  static size_t needed(size_t name, size_t queue, size_t row, bool may_be_cut) noexcept {
+    return FrameLayout(name, queue, row, 1, may_be_cut).length;
   }
+
+  // The index in the origin frame of row 0.
+  size_t first() const noexcept { return first_; }
 
   size_t count() const noexcept { return count_; }
   size_t capacity() const noexcept { return capacity_; }
   size_t rows_size() const noexcept { return rows_size_; }
 
   // Bytes of the sealed frame if one more row of this size went in.
-  size_t needed(size_t row) const noexcept { return layout(rows_size_ + row, count_ + 1, reserve_index_).length; }
+  size_t needed(size_t row) const noexcept {
+    return layout(rows_size_ + row, count_ + 1, derived() || may_be_cut_).length;
+  }
 
-  bool fits(size_t row) const noexcept { return count_ < kMaxRows && needed(row) <= capacity_; }
+  // Whether it has as many rows as it may, whatever their size.
+  bool full() const noexcept { return count_ == kMaxRows || first_ + count_ > UINT16_MAX; }
+
+  bool fits(size_t row) const noexcept { return !full() && needed(row) <= capacity_; }
 
   // Precondition: fits(size).
   void append(const uint8_t* row, size_t size) noexcept {
@@ -77,18 +87,21 @@ class FrameWriter {
 
   // Completes the frame; returns its length. Once, and nothing but count() and rows_size() afterwards.
   size_t seal(const FrameHeader& header) noexcept {
-    const FrameLayout layout = this->layout(rows_size_, count_, false);
+    const FrameLayout layout = this->layout(rows_size_, count_, derived());
     uint8_t* ends = memory_ + capacity_ - layout.ends;
     for (size_t low = 0, high = count_; low + 1 < high; ++low) {
       --high;
       std::swap_ranges(ends + 4 * low, ends + 4 * low + 4, ends + 4 * high);
     }
     std::memmove(memory_ + layout.ends_at, ends, layout.ends);
+    for (size_t i = 0; i < layout.index / 2; ++i)
+      detail::store_le(memory_ + layout.index_at + 2 * i, static_cast<uint16_t>(first_ + i));
     finish_frame(memory_, header, layout);
     return layout.length;
   }
 
  private:
+  bool derived() const noexcept { return first_ != 0; }
   FrameLayout layout(size_t rows, size_t count, bool derived) const noexcept {
     return {name_size_, queue_size_, rows, count, derived};
   }
@@ -101,7 +114,8 @@ class FrameWriter {
   size_t rows_at_ = 0;
   size_t rows_size_ = 0;
   size_t count_ = 0;
-  bool reserve_index_ = false;
+  size_t first_ = 0;
+  bool may_be_cut_ = false;
 };
 
 }  // namespace ttp
