@@ -13,7 +13,7 @@ import ttp
 from ttp import testing
 from ttp.coordination import inspection
 
-from conftest import Server
+from real_server import Server
 
 
 @pytest.fixture

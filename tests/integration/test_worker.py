@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import ttp
-from conftest import Server
+from real_server import Server
 from ttp import testing
 from ttp.coordination import commands, inspection
 from ttp.native import encode_frame, encode_row

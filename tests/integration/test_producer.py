@@ -1,0 +1,246 @@
+"""What a producer promises: accepted means accepted, once, whatever the server and the process do."""
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import ttp
+from real_server import Server
+from ttp import testing
+from ttp.coordination import inspection
+from ttp.coordination.server_binary import ServerBinary
+
+
+@pytest.fixture
+def app(server: Server) -> Iterator[ttp.App]:
+    """An app on the server, closed at the end."""
+    with ttp.App("plant", server.url) as app:
+        yield app
+
+
+def stats(app: ttp.App) -> inspection.Stats:
+    """The default queue's numbers."""
+    connection = app.open_connection(5.0)
+    try:
+        return inspection.stats_reply(connection.call_many(inspection.stats(app.keys("default"))))
+    finally:
+        connection.close()
+
+
+def test_what_is_emitted_leaves_by_itself(app: ttp.App) -> None:
+    arrived = threading.Event()
+
+    @app.task
+    def note() -> None:
+        arrived.set()
+
+    with testing.worker(app):
+        note.emit()
+        assert arrived.wait(10)
+
+
+def test_flush_means_accepted(app: ttp.App) -> None:
+    task = app.remote("any")
+    for n in range(50_000):
+        task.emit(n, "payload")
+    app.flush()
+    numbers = stats(app)
+    assert (numbers.tasks, numbers.accepted) == (50_000, 50_000)
+    assert numbers.frames < 100
+
+
+def test_concurrent_submits_share_frames(app: ttp.App) -> None:
+    task = app.remote("any")
+    ready = threading.Barrier(16)
+
+    def work() -> None:
+        ready.wait()
+        for n in range(200):
+            task.submit(n)
+
+    threads = [threading.Thread(target=work) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    numbers = stats(app)
+    assert numbers.accepted == 3200
+    assert numbers.frames < 3200
+
+
+def test_no_server(tmp_path: os.PathLike[str]) -> None:
+    with ttp.App("plant", f"unix://{tmp_path}/nothing", submit_timeout=0.2) as app:
+        task = app.remote("any")
+        with pytest.raises(ttp.ServerUnavailable, match=r"nothing.*not accepted"):
+            task.submit(1)
+        task.emit(1)
+        with pytest.raises(ttp.ServerUnavailable):
+            app.flush(0.2)
+        with pytest.raises(ttp.ServerUnavailable):
+            asyncio.run(task.asubmit(2))
+        with pytest.raises(ttp.ServerUnavailable):
+            app.handle("default.0.00000000000000aa.0").status()
+
+
+def test_a_server_that_comes_late_gets_everything(binary: ServerBinary) -> None:
+    server = Server(binary)
+    try:
+        with ttp.App("plant", server.url, submit_timeout=20.0) as app:
+            task = app.remote("any")
+            for n in range(1000):
+                task.emit(n)
+            answer: list[object] = []
+            thread = threading.Thread(target=lambda: answer.append(task.submit(-1)))
+            thread.start()
+            server.start()
+            thread.join(20)
+            app.flush()
+            assert answer
+            assert stats(app).accepted == 1001
+    finally:
+        server.remove()
+
+
+def test_a_restart_doubles_and_loses_nothing(binary: ServerBinary) -> None:
+    server = Server(binary, "--appendonly", "yes", "--appendfsync", "always")
+    try:
+        server.start()
+        with ttp.App("plant", server.url, submit_timeout=30.0) as app:
+            task = app.remote("any")
+            done = threading.Event()
+
+            def work() -> None:
+                for n in range(100_000):
+                    task.emit(n, "x" * 20)
+                done.set()
+
+            thread = threading.Thread(target=work)
+            thread.start()
+            for _ in range(3):
+                server.stop(signal.SIGKILL)
+                server.start()
+            thread.join(60)
+            assert done.is_set()
+            app.flush(30)
+            numbers = stats(app)
+            assert (numbers.accepted, numbers.tasks) == (100_000, 100_000)
+    finally:
+        server.remove()
+
+
+def test_full_pool(server: Server) -> None:
+    server.signal(signal.SIGSTOP)
+    try:
+        with ttp.App("plant", server.url, on_full="error") as app:
+            task = app.remote("any")
+
+            def fill() -> None:
+                for n in range(1_000_000):
+                    task.emit(n, "x" * 1000)
+
+            with pytest.raises(ttp.QueueFull, match="256 frames"):
+                fill()
+            server.signal(signal.SIGCONT)
+            app.flush(20)
+            before = stats(app).accepted
+            task.emit(0)
+            app.flush(20)
+            assert stats(app).accepted == before + 1
+    finally:
+        server.signal(signal.SIGCONT)
+
+
+def test_a_full_queue_answers_and_takes_again(app: ttp.App, monkeypatch: pytest.MonkeyPatch) -> None:
+    @app.task
+    def eat(data: bytes) -> None: ...
+
+    producer = app._producer  # noqa: SLF001 - the limit is not an option yet
+    monkeypatch.setattr(producer, "_queue_limit", 100_000)
+    monkeypatch.setattr(producer, "submit_timeout", 0.3)
+    accepted = 0
+
+    def fill() -> None:
+        nonlocal accepted
+        while True:
+            eat.submit(b"x" * 20_000)
+            accepted += 1
+
+    with pytest.raises(ttp.QueueFull, match="limit of 100,000 bytes"):
+        fill()
+    assert accepted == 4
+    assert stats(app).accepted == 4
+    testing.drain(app)
+    monkeypatch.setattr(producer, "submit_timeout", 5.0)
+    handle = eat.submit(b"x")
+    testing.drain(app)
+    assert handle.result(5) is None
+    assert stats(app).done == 5
+
+
+def test_a_fork_starts_a_producer_of_its_own(app: ttp.App) -> None:
+    task = app.remote("any")
+    task.submit(1)
+    for n in range(100):
+        task.emit(n)  # some of these are still open when the child is born: they are the parent's
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            task.submit(2)
+            task.emit(3)
+            app.flush()
+            code = 0
+        finally:
+            os._exit(code)
+    app.flush()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    assert stats(app).accepted == 103
+
+
+def test_what_is_left_is_sent_at_exit(server: Server) -> None:
+    program = """
+        import ttp
+        app = ttp.App("plant")
+        task = app.remote("any")
+        for n in range(10_000):
+            task.emit(n)
+    """
+    environment = os.environ | {"TTP_URL": server.url, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=environment, check=True)
+    with ttp.App("plant", server.url) as app:
+        assert stats(app).accepted == 10_000
+
+
+def test_close_says_what_was_not_accepted(tmp_path: os.PathLike[str], caplog: pytest.LogCaptureFixture) -> None:
+    app = ttp.App("plant", f"unix://{tmp_path}/nothing")
+    app.remote("any").emit(1)
+    with caplog.at_level(logging.ERROR):
+        app.close(timeout=0.1)
+    assert "1 tasks not accepted" in caplog.text
+
+
+def test_in_an_event_loop_a_full_pool_does_not_block(server: Server) -> None:
+    server.signal(signal.SIGSTOP)
+
+    async def fill() -> None:
+        task = app.remote("any")
+        for n in range(1_000_000):
+            task.emit(n, "x" * 1000)
+
+    try:
+        with ttp.App("plant", server.url, submit_timeout=60.0) as app:
+            begun = time.monotonic()
+            with pytest.raises(ttp.QueueFull):
+                asyncio.run(fill())
+            assert time.monotonic() - begun < 30
+            server.signal(signal.SIGCONT)
+    finally:
+        server.signal(signal.SIGCONT)
