@@ -16,14 +16,14 @@ import pytest
 from real_server import Server
 
 from ttp.coordination import commands
-from ttp.coordination.commands import Command, Entry, Placement, Results
+from ttp.coordination.commands import Command, DeadEntry, Entry, Placement, Results
 from ttp.coordination.connection import ReplyError, Target
 from ttp.coordination.keys import Keys
 from ttp.coordination.scripts import SCRIPTS, Script
 from ttp.errors import ServerRefused
 
-SEEDS = int(os.environ.get("TTP_PROTOCOL_SEEDS", "2"))
-STEPS = int(os.environ.get("TTP_PROTOCOL_STEPS", "2500"))
+SEEDS = int(os.environ.get("TTP_PROTOCOL_SEEDS", "6"))
+STEPS = int(os.environ.get("TTP_PROTOCOL_STEPS", "3000"))
 DAY = 86_400_000
 WHOLE = 10**15  # a limit that nothing meets
 LATER = 10**10  # ms: an offset under which everything is due
@@ -108,6 +108,7 @@ class Model:
         self.producers = [self.producer() for _ in range(3)]
         self.workers = [self.worker() for _ in range(4)]
         self.wanted: set[str] = set()
+        self.graveyard: list[DeadEntry] = []
         self.snapshot: dict[bytes, bytes] | None = None
         self.out_of_memory = False
         self.revoked = False
@@ -225,11 +226,13 @@ class Model:
             return
         entry = worker.hand[self.rng.randrange(len(worker.hand))]
         origin, tasks = read_frame(entry.frame or b"")
-        parts: dict[str, list[str]] = {kind: [] for kind in ("done", "held", "ready", "delayed")}
+        parts: dict[str, list[str]] = {kind: [] for kind in ("done", "held", "ready", "delayed", "dead")}
         for task in tasks:
-            parts["done" if final else self.rng.choice(["done", "done", "held", "ready", "delayed"])].append(task)
+            parts[
+                "done" if final else self.rng.choice(["done", "done", "done", "held", "ready", "delayed", "dead"])
+            ].append(task)
         placements: list[Placement] = []
-        for kind in ("held", "ready", "delayed"):
+        for kind in ("held", "ready", "delayed", "dead"):
             if parts[kind]:
                 fid = self.new_fid()
                 frame = frame_of(fid, origin, parts[kind])
@@ -271,6 +274,29 @@ class Model:
             kept = next(placement.frame for placement in placements if placement.kind == "held")
             worker.hand.append(Entry(self.keys.held, held, len(parts["held"]), bytes(kept)))
 
+    def exhume(self, send: Send, *, everything: bool = False) -> None:
+        """Look at the dead, and give some of a frame's tasks another chance; perhaps somebody did before."""
+        if everything or not self.graveyard or self.rng.random() < 0.5:
+            self.graveyard = commands.dead_entries(self.call(commands.dead_page(self.keys)) or [])
+        if not self.graveyard:
+            return
+        dead = self.rng.choice(self.graveyard)
+        origin, tasks = read_frame(dead.frame)
+        revived = tasks if everything else self.rng.sample(tasks, self.rng.randint(1, len(tasks)))
+        rest = [task for task in tasks if task not in revived]
+        fid = self.new_fid()
+        command = commands.bury(
+            self.keys,
+            entry_id=dead.id,
+            rest=frame_of(self.new_fid(), origin, rest) if rest else b"",
+            rest_tasks=len(rest),
+            revive=frame_of(fid, origin, revived),
+            revive_fid=fid,
+            revive_tasks=len(revived),
+        )
+        if (reply := send(command)) is not None:
+            self.stats[f"bury {commands.bury_reply(reply)[0]}"] += 1
+
     def tick(self, worker: Worker, offset_ms: int) -> None:
         self.call(commands.tick(self.keys, consumer=worker.name, offset_ms=offset_ms))
 
@@ -296,12 +322,13 @@ class Model:
 
     def revoke(self) -> None:
         """Take a permission away. Nobody gets in without it; what goes wrong meanwhile goes wrong as a whole."""
-        command = self.rng.choice(REVOCABLE)
+        first = ["evalsha", "xack", "get"]  # what a script does first: what comes later would fail half-way
+        command = self.rng.choice(self.rng.choice([first, REVOCABLE]))
         self.root.call("ACL", "SETUSER", "model", f"-{command}")
         with pytest.raises(ServerRefused):
             self.server.connect(self.target).ensure_queue(self.keys)
         self.revoked = True
-        if command in ("evalsha", "xack", "get"):  # the first thing a script does: others fail half-way
+        if command in first:
             for _ in range(5):
                 self.pump(self.rng.choice(self.producers), self.net, WHOLE)
                 if command != "get":
@@ -329,7 +356,8 @@ class Model:
             (70, self.arrive_late),
             (2, self.roll_back),
             (7, self.fill_memory),
-            (1, self.revoke),
+            (3, self.revoke),
+            (20, lambda: self.exhume(self.net)),
         ]
         (event,) = rng.choices([event for _, event in events], [weight for weight, _ in events])
         event()
@@ -366,8 +394,12 @@ class Model:
             self.adopt(last)
             while last.hand:
                 self.commit(last, self.call, final=True)
+            self.exhume(self.call, everything=True)
             done = all(producer.accepted == len(producer.frames) for producer in self.producers)
-            left = [self.call(command) for command in (*commands.backlog(self.keys), ("ZCARD", self.keys.delayed))]
+            left = [
+                self.call(command)
+                for command in (*commands.backlog(self.keys), ("ZCARD", self.keys.delayed), ("XLEN", self.keys.dead))
+            ]
             if done and not any(int(value or 0) for value in left[:4] + left[5:]):
                 return
         raise AssertionError("this never ends")
@@ -427,6 +459,7 @@ def test_nothing_is_lost_and_nothing_doubled(server: Server, clones: bool, rollb
         seen += outcome.stats
     # Not vacuous: everything that can go wrong did.
     expected = {"OK", "NO", "FULL", "commit OK", "commit FENCED", "committed out of memory", "revoked", "refused"}
+    expected |= {"bury OK", "bury GONE"}
     expected |= {"rollback"} if rollback else {"new chain"}
     assert expected <= seen.keys()
     assert not seen["accepted out of memory"]

@@ -7,6 +7,7 @@ An error that concerns one command only is a *value* (`ReplyError`) in `read` an
 replies behind it still come; `call` raises it.
 """
 
+import re
 import select
 import time
 from collections import deque
@@ -27,7 +28,11 @@ from ttp.policy import Clock
 SOCKET_TIMEOUT = 10.0  # seconds without a byte in the midst of a reply, or with a full socket while sending
 
 _AGAIN = frozenset(
-    "LOADING READONLY NOSCRIPT NOGROUP MASTERDOWN CLUSTERDOWN TRYAGAIN MOVED ASK NOREPLICAS MISCONF BUSY NOAUTH".split()
+    {
+        *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "NOREPLICAS", "MISCONF"),
+        *("BUSY", "NOSCRIPT", "NOGROUP", "NOAUTH"),
+        "UNBLOCKED",  # a blocked read whose stream, or whose primary, is none any more
+    }
 )
 """Errors that say: not now, not here, or not any more. Connect again, and send again."""
 
@@ -36,10 +41,20 @@ _IN_WORDS = {
     "READONLY": "it is a read-only replica",
     "NOSCRIPT": "it has lost the scripts, and gets them again",
     "NOGROUP": "it has lost the queue, which is made again",
+    "UNBLOCKED": "it has become a replica, or lost the queue",
+    "MASTERDOWN": "it is a replica without its primary",
+    "CLUSTERDOWN": "its cluster is down",
+    "TRYAGAIN": "its cluster is moving these keys",
+    "MOVED": "another node of its cluster has these keys",
+    "ASK": "its cluster is moving these keys",
     "MISCONF": "it cannot write to its disk",
     "NOREPLICAS": "it has too few replicas",
     "BUSY": "it is busy with a long script",
 }
+
+
+_PLAIN = re.compile(r"^Error -?\d+ (?:connecting to .*?|while writing to socket)\. (.+?)\.?$")
+"""What the client library says around the system's own words."""
 
 
 class Connection:
@@ -345,6 +360,8 @@ class Connection:
             return ServerUnavailable(f"{self.target} does not serve now: {_IN_WORDS[code]}")
         if isinstance(error, ResponseError) and "HELLO" in text:
             return ServerRefused(f"{self.target} is too old: it must be Redis 6.2 or later, or Valkey")
+        if match := _PLAIN.search(text):
+            text = match[1]
         return ServerUnavailable(f"no connection to {self.target}: {text or type(error).__name__}")
 
 
