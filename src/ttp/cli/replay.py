@@ -66,6 +66,7 @@ def replay(
         "rows": summary.rows,
         "already_there": summary.repeated,
         "bad_rows": len(bad),
+        "left": summary.left,
         "dead": len(summary.dead),
         "seconds": round(summary.seconds, 3),
         "database": str(sink.path),
@@ -84,7 +85,7 @@ def replay(
     if summary.dead:
         complain(f"{len(summary.dead):,} events could not be stored, the first because of {summary.dead[0]}")
         complain(f"see `ttp dead show --app telemetry --queue {delivery.queue}`")
-    if delivery.stopping.is_set():
+    if delivery.stopping.is_set() or summary.left:
         complain("interrupted: the same command sends all once more, and stores what is not there yet")
         raise typer.Exit(EXIT_INTERRUPTED)
     if summary.dead or (bad and strict):

@@ -13,7 +13,7 @@ import typer
 from ttp.app import App
 from ttp.cli.live import live_line, stop_on_interrupt
 from ttp.cli.output import Url, complain, usage
-from ttp.telemetry.delivery import Delivery, play
+from ttp.telemetry.delivery import CONNECT_TIMEOUT, Delivery, play
 from ttp.telemetry.event import Event, Record
 from ttp.telemetry.hub import SENSORS, Faults, Fleet, FleetConfig
 from ttp.telemetry.sinks import sqlite_path
@@ -112,6 +112,8 @@ def _store(origin: Source[Event] | Source[Record], to: str, url: str | None) -> 
     typer.echo(f"sent {summary.sent:,} events, stored {summary.stored:,} as {summary.rows:,} rows in {sink.path}")
     if summary.repeated:
         typer.echo(f"{summary.repeated:,} rows were there already: same device, epoch, sequence and field")
+    if summary.left:
+        complain(f"{summary.left:,} events are still queued: a run with the same database stores them")
     if summary.dead:
         complain(f"{len(summary.dead):,} events could not be stored, the first because of {summary.dead[0]}")
         raise typer.Exit(1)
@@ -120,7 +122,9 @@ def _store(origin: Source[Event] | Source[Record], to: str, url: str | None) -> 
 def _send(origin: Source[Event] | Source[Record], app_name: str, queue: str, url: str | None) -> None:
     sent = 0
     stopping = threading.Event()
-    with App(app_name, url) as app, stop_on_interrupt(stopping), live_line(lambda: f"sent {sent:,} events"):
+    app = App(app_name, url)
+    app.open_connection(CONNECT_TIMEOUT).close()  # no server: better now than after the first events
+    with app, stop_on_interrupt(stopping), live_line(lambda: f"sent {sent:,} events"):
         normal = app.remote(STORE, queue=queue)
         high = normal.options(priority="high")
 

@@ -8,12 +8,16 @@ from time import perf_counter
 from typing import TypeVar
 
 from ttp.app import App
+from ttp.coordination import inspection
 from ttp.errors import QueueFull, SerializationError
 from ttp.telemetry.event import Event, Record
 from ttp.telemetry.sinks.sqlite import SqliteSink
 from ttp.telemetry.sources import Source
 from ttp.telemetry.store import store_task
 from ttp.worker import WorkerPool
+
+CONNECT_TIMEOUT = 5.0
+JOIN_TIMEOUT = 1.0
 
 T = TypeVar("T", bound=Event | Record)
 
@@ -27,6 +31,7 @@ class Summary:
         stored: events stored in this run, those left by an interrupted one included.
         rows: rows written for them.
         repeated: rows left out because an event of the same device, epoch and sequence has them.
+        left: events still in the queue, because the run was interrupted.
         dead: why events could not be stored, one reason each.
         seconds: of the whole run.
     """
@@ -35,6 +40,7 @@ class Summary:
     stored: int
     rows: int
     repeated: int
+    left: int
     dead: list[str]
     seconds: float
 
@@ -65,7 +71,7 @@ def play(
 
 
 class Delivery:
-    """Sends events to the sink's own queue, and stores what is in it.
+    """Sends events to the sink's own queue, and stores what is in it. Good for one run.
 
     The queue is named after the sink's id: events that an interrupted run left there belong into this sink,
     and are stored with the next run.
@@ -99,10 +105,9 @@ class Delivery:
             on_refused: told why when the event at hand cannot be sent; None: the error is raised.
 
         Raises:
-            ServerUnavailable: no server; what was sent stays in its queue.
+            ServerUnavailable: no server, or it went away; what it has accepted stays in the queue.
         """
         began = perf_counter()
-        before = (self._sink.events, self._sink.rows, self._sink.repeated)
 
         def emit(event: Event | Record) -> None:
             record = event.record() if isinstance(event, Event) else event
@@ -114,18 +119,26 @@ class Delivery:
                 on_refused(str(error))
 
         with self._app:
+            self._left()  # no server: better now than after the first events
             with self._worker():
                 play(source, emit, clock=clock, stopping=self.stopping)
                 self._flush()
-            # Fetching has ended and nothing more comes: what is left drains, retries included.
+            # Nothing more comes: a burst stores what is left, retries included.
             WorkerPool(self._app).run(burst=True)
             dead = [letter.reason for letter in self._app.dead_letters(self.queue)]
-        self._sink.close()
-        stored, rows, repeated = (
-            now - then
-            for now, then in zip((self._sink.events, self._sink.rows, self._sink.repeated), before, strict=True)
-        )
-        return Summary(self.sent, stored, rows, repeated, dead, perf_counter() - began)
+            left = self._left()
+        sink = self._sink
+        sink.close()
+        return Summary(self.sent, sink.events, sink.rows, sink.repeated, left, dead, perf_counter() - began)
+
+    def _left(self) -> int:
+        """Events in the queue."""
+        connection = self._app.open_connection(CONNECT_TIMEOUT)
+        try:
+            stats = inspection.stats_reply(connection.call_many(inspection.stats(self._app.keys(self.queue))))
+        finally:
+            connection.close()
+        return stats.tasks + stats.waiting
 
     def _emit(self, record: Record) -> None:
         while True:
@@ -148,13 +161,15 @@ class Delivery:
 
     @contextmanager
     def _worker(self) -> Iterator[None]:
+        """A worker in a thread while the block runs. What ends it early ends the block, and is raised."""
         pool = WorkerPool(self._app)
+        pool.exit_on_overdue = False
         failed: list[BaseException] = []
 
         def work() -> None:
             try:
                 pool.run()
-            except BaseException as error:  # raised in the caller's thread
+            except BaseException as error:
                 failed.append(error)
                 self.stopping.set()
 
@@ -162,8 +177,13 @@ class Delivery:
         thread.start()
         try:
             yield
-        finally:
+        except BaseException as error:
             pool.stop()
-            thread.join()
+            thread.join(JOIN_TIMEOUT)  # without a server it may never end
             if failed:
-                raise failed[0]
+                raise failed[0] from error
+            raise
+        pool.stop()
+        thread.join()
+        if failed:
+            raise failed[0]
