@@ -133,7 +133,7 @@ class PyQueue {
   void wake(bool all) {
     if (waiting_ == 0) return;
     {
-      const std::lock_guard<std::mutex> lock(mutex_);
+      const std::scoped_lock lock(mutex_);
       ++pushes_;
     }
     if (all) {

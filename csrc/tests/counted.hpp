@@ -44,7 +44,7 @@ class Counted {
   static constexpr uint32_t kAlive = 0xa11fe;
   static constexpr uint32_t kDead = 0xdead;
 
-  void born() noexcept {
+  static void born() noexcept {
     alive_.fetch_add(1, std::memory_order_relaxed);
     made_.fetch_add(1, std::memory_order_relaxed);
   }

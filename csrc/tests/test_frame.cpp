@@ -3,6 +3,7 @@
 #include "ttp/frame.hpp"
 #include "ttp/frame_writer.hpp"
 
+#include <initializer_list>
 #include <random>
 #include <string>
 #include <string_view>
@@ -37,6 +38,7 @@ FrameHeader header_of(uint64_t fid, uint64_t origin) {
 
 std::vector<std::string> rows_of(size_t count) {
   std::vector<std::string> rows;
+  rows.reserve(count);
   for (size_t i = 0; i < count; ++i) rows.emplace_back(i % 23, static_cast<char>('a' + i % 26));
   return rows;
 }
@@ -78,7 +80,7 @@ void check_contents(const FrameView& view, const FrameHeader& header, const std:
 }
 
 void what_is_written_is_read() {
-  for (const size_t count : {1, 2, 3, 7, 64, 2'000}) {
+  for (const size_t count : std::initializer_list<size_t>{1, 2, 3, 7, 64, 2'000}) {
     for (const bool derived : {false, true}) {
       const FrameHeader header = header_of(5, derived ? 4 : 5);
       const auto rows = rows_of(count);
@@ -91,7 +93,7 @@ void what_is_written_is_read() {
 }
 
 void row_by_row_gives_the_same_bytes() {
-  for (const size_t count : {1, 2, 3, 64, 999}) {
+  for (const size_t count : std::initializer_list<size_t>{1, 2, 3, 64, 999}) {
     const FrameHeader header = header_of(9, 9);
     const auto rows = rows_of(count);
     const auto expected = one_shot(header, rows);
@@ -187,7 +189,7 @@ void any_flipped_bit_is_noticed() {
 void forged_frames_do_no_harm() {
   std::mt19937_64 random(3);
   size_t accepted = 0;
-  for (const uint64_t origin : {4, 5}) {
+  for (const uint64_t origin : {uint64_t{4}, uint64_t{5}}) {
     const auto frame = one_shot(header_of(5, origin), rows_of(5));
     const auto attempt = [&](ExactCopy& copy) {
       sign(copy);

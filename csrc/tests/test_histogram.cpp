@@ -85,6 +85,7 @@ void threads_lose_no_count() {
   constexpr uint64_t kEach = 50'000;
   const auto histogram = std::make_unique<Histogram>();
   std::vector<std::thread> threads;
+  threads.reserve(kThreads);
   for (uint64_t thread = 0; thread < kThreads; ++thread)
     threads.emplace_back([&, thread] {
       for (uint64_t i = 0; i < kEach; ++i) histogram->record(thread * kEach + i);

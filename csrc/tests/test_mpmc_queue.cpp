@@ -3,6 +3,7 @@
 #include "ttp/mpmc_queue.hpp"
 
 #include <array>
+#include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <thread>
@@ -14,13 +15,13 @@ using ttp::MpmcQueue;
 
 void capacity_is_a_power_of_two() {
   using Queue = MpmcQueue<int>;
-  for (const size_t good : {1, 2, 4, 1024}) CHECK(Queue::is_valid_capacity(good));
-  for (const size_t bad : {0, 3, 6, 1000}) CHECK(!Queue::is_valid_capacity(bad));
+  for (const size_t good : std::initializer_list<size_t>{1, 2, 4, 1024}) CHECK(Queue::is_valid_capacity(good));
+  for (const size_t bad : std::initializer_list<size_t>{0, 3, 6, 1000}) CHECK(!Queue::is_valid_capacity(bad));
   CHECK(!Queue::is_valid_capacity(size_t{1} << 63));
 }
 
 void first_in_first_out_over_many_rounds() {
-  for (const size_t capacity : {1, 2, 8}) {
+  for (const size_t capacity : std::initializer_list<size_t>{1, 2, 8}) {
     MpmcQueue<uint64_t> queue(capacity);
     uint64_t out = 0;
     CHECK(queue.capacity() == capacity && !queue.try_pop(out));
@@ -166,6 +167,8 @@ void contend(size_t producers, size_t consumers, size_t capacity, uint64_t share
     MpmcQueue<Counted> queue(capacity);
     std::vector<std::thread> pushing;
     std::vector<std::thread> popping;
+    pushing.reserve(producers);
+    popping.reserve(consumers);
     for (size_t i = 0; i < consumers; ++i)
       popping.emplace_back([&, i] { consume(queue, tally, producers, share, i % 2 == 0 ? 1 : 7); });
     for (size_t i = 0; i < producers; ++i)

@@ -2,6 +2,7 @@
 #include "exact_copy.hpp"
 #include "ttp/results.hpp"
 
+#include <initializer_list>
 #include <random>
 #include <string>
 #include <vector>
@@ -26,12 +27,13 @@ std::vector<uint8_t> block_of(const std::vector<std::string>& values, uint16_t f
 
 std::vector<std::string> values_of(size_t count) {
   std::vector<std::string> values;
+  values.reserve(count);
   for (size_t i = 0; i < count; ++i) values.emplace_back(i % 5, static_cast<char>('a' + i % 26));
   return values;
 }
 
 void what_is_written_is_read() {
-  for (const size_t count : {0, 1, 2, 3, 4, 4'096}) {
+  for (const size_t count : std::initializer_list<size_t>{0, 1, 2, 3, 4, 4'096}) {
     const auto values = values_of(count);
     auto field = block_of(values, 100);
     const auto second = block_of({"x"}, 7);

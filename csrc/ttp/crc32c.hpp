@@ -69,7 +69,7 @@ __attribute__((target("sse4.2"))) inline uint32_t crc32c_by_hardware(uint32_t cr
   return crc;
 }
 
-inline bool has_crc32c_hardware() noexcept { return __builtin_cpu_supports("sse4.2") != 0; }
+inline bool has_crc32c_hardware() noexcept { return __builtin_cpu_supports("sse4.2"); }
 
 #elif defined(TTP_CRC32C_ARM)
 

@@ -85,7 +85,7 @@ class MemoryPool : public std::enable_shared_from_this<MemoryPool> {
       if (head_.compare_exchange_weak(head, next_head(head, next), std::memory_order_acquire,
                                       std::memory_order_acquire)) {
         used_.fetch_add(1, std::memory_order_relaxed);  // relaxed: a statistic
-        return Block(shared_from_this(), number);
+        return Block(weak_from_this().lock(), number);  // never null: create() made this pool
       }
     }
   }

@@ -76,6 +76,7 @@ class MpmcQueue {
     static_assert(std::is_nothrow_assignable_v<decltype(*out), T&&>, "see above");
     uint64_t position = 0;
     const size_t run = claim(head_, kFull, limit, position);
+    TTP_ASSERT(run <= limit);
     for (size_t i = 0; i < run; ++i, ++out) {
       Slot& slot = slot_at(position + i);
       *out = std::move(slot.item());
