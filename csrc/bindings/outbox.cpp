@@ -283,8 +283,8 @@ FrameObject* frame_with_room(RouteObject* route, size_t row) {
 bool appended(FrameObject* frame, bool wake) {
   OutboxObject* box = frame->route->outbox;
   if (wake && box->body.wakeup.awaited()) box->body.wakeup.signal();
-  // Nothing more will fit: it need not wait for a row that does not.
-  const bool full = frame->open() && !frame->body.writer.fits(0);
+  // Nothing more will fit, or it is over the size of a block by itself: it need not wait for another row.
+  const bool full = frame->open() && (frame->body.memory.heap != nullptr || !frame->body.writer.fits(0));
   if (full) seal_into_outbox(frame);
   return (!full && box->attended != 0) || call_back(box->on_sealed);
 }

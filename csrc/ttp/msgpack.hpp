@@ -181,7 +181,7 @@ class Reader {
       case 0xdd: return sized<uint32_t>(token, Type::Array);
       case 0xde: return sized<uint16_t>(token, Type::Map);
       case 0xdf: return sized<uint32_t>(token, Type::Map);
-      default: return fail("byte 0xc1 begins no value");
+      default: return fail("unknown value");
     }
   }
 
@@ -255,12 +255,12 @@ class Reader {
     token.type = type;
     token.size = size;
     token.data = in_.take(size);
-    return token.data != nullptr || fail("length exceeds the bytes that remain");
+    return token.data != nullptr || fail("truncated value");
   }
 
   bool container(Token& token, Type type, uint32_t size) noexcept {
     const uint64_t values = type == Type::Map ? uint64_t{size} * 2 : size;
-    if (promised_ + values > in_.remaining()) return fail("length exceeds the bytes that remain");
+    if (promised_ + values > in_.remaining()) return fail("truncated value");
     promised_ += values;
     token.type = type;
     token.size = size;
