@@ -85,7 +85,6 @@ class App:
         self._result_ttl = result_ttl
         self._handlers: dict[str, Handler] = {}
         self._keys: dict[str, Keys] = {}
-        self._server: ServerTarget | None = None
         self._producer = Producer(
             keys=self.keys,
             open_connection=self.open_connection,
@@ -284,16 +283,12 @@ class App:
 
     @property
     def server(self) -> ServerTarget:
-        """Where the server is; starts the embedded one if there is no URL."""
-        if self._server is None:
-            url = self.url or os.environ.get("TTP_URL")
-            if url:
-                self._server = ServerTarget.parse(url)
-            else:
-                from ttp.coordination import embedded  # noqa: PLC0415 - only where it is used
+        """Where the server is; starts the embedded one if there is no URL and it does not run."""
+        if url := self.url or os.environ.get("TTP_URL"):
+            return ServerTarget.parse(url)
+        from ttp.coordination import embedded  # noqa: PLC0415 - only where it is used
 
-                self._server = embedded.ensure()
-        return self._server
+        return embedded.ensure()
 
     def open_connection(self, timeout: float, name: str | None = None) -> Connection:
         """A new connection. ServerUnavailable if none can be had in timeout seconds."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import ttp
 from real_server import BINARIES, Server
-from ttp.coordination import inspection
+from ttp.coordination import commands, inspection
 from ttp.coordination.keys import Keys
 from ttp.native import FrameView
 
@@ -32,6 +32,7 @@ WORKER = """
     def work(n: int) -> None:
         executed.write(struct.pack("<I", n))  # straight to the kernel: it outlives the process
         committed.emit(n)
+        sum(range(6000))  # so that the drain outlasts ten kills
 
     committed = app.remote("committed", queue="ledger")  # a child commits with its parent, or not at all
     ttp.WorkerPool(app, queues=["default"]).run()
@@ -90,14 +91,19 @@ class Looker:
         """Tasks committed."""
         return inspection.stats_reply(self._connection.call_many(inspection.stats(self._keys))).done
 
-    def pending(self, pid: int) -> int:
-        """Frames pending for the consumers of a process."""
+    def pending(self, pid: int) -> list[str]:
+        """Ids of the frames that are pending for a process."""
         stream = self._keys.stream(1)
-        found = 0
-        for consumer in self._connection.call("XINFO", "CONSUMERS", stream, "g"):
-            if f"-{pid}-" in consumer[b"name"].decode():
-                found += consumer[b"pending"]
-        return found
+        return [
+            entry_id
+            for consumer in self._connection.call("XINFO", "CONSUMERS", stream, "g")
+            if f"-{pid}-" in (name := consumer[b"name"].decode())
+            for entry_id in commands.pending_ids(self._connection.call(*commands.pending(stream, name)))
+        ]
+
+    def exist(self, entries: list[str]) -> bool:
+        """Whether any of these entries is not committed yet."""
+        return any(self._connection.call(*commands.entry(self._keys.stream(1), entry)) for entry in entries)
 
     def ledger(self, keys: Keys) -> Counter[int]:
         """Every task number in the ledger's stream, read as plain stream entries."""
@@ -128,14 +134,14 @@ def test_all_executed_each_committed_once(app: ttp.App, tmp_path: Path) -> None:
     for kill in range(KILLS):
         victim = fleet.workers[kill % 2]
         goal = TASKS * (kill + 1) // (KILLS + 2)
-        while look.done() < goal or not look.pending(victim.pid):
+        while look.done() < goal or len(look.pending(victim.pid)) < 2:
             assert look.done() < TASKS, "drained before it could be killed"
             time.sleep(0.001)
         pid = fleet.kill(kill % 2)
         killed_at = time.monotonic()
-        if not look.pending(pid):
-            continue  # it had just committed: this kill does not count
-        while look.pending(pid):
+        pending = look.pending(pid)
+        assert pending, "nothing was pending when it died"
+        while look.exist(pending):
             time.sleep(0.01)
         recoveries.append(time.monotonic() - killed_at)
     assert len(recoveries) == KILLS

@@ -45,14 +45,14 @@ class Inbox:
             return self._replace(entry, keys, [_dead(frame, new_fid(), entry.tasks, 1, record)], dead=entry.tasks)
         crashes = view.crashes + entry.deliveries - 1
         rows = range(len(view))
+        if crashes >= CRASHES - 1 and len(view) > 1:
+            # Each alone from now on: the one that does harm is charged, not its neighbours.
+            return self._replace(entry, keys, [self._ready(view, [row], CRASHES - 1) for row in rows])
         if crashes >= CRASHES:
-            indices = [view.index(row) for row in rows]
-            record = bury("WorkerLost", f"{crashes} workers died while it ran", indices, now_ms)
+            record = bury("WorkerLost", f"{crashes} workers died while it ran", [view.index(0)], now_ms)
             fid = new_fid()
             derived = view.derive(rows, fid=fid, crashes=min(crashes, 255))
-            return self._replace(entry, keys, [_dead(derived, fid, len(view), view.priority, record)], dead=len(view))
-        if crashes == CRASHES - 1 and len(view) > 1:
-            return self._replace(entry, keys, [self._ready(view, [row], crashes) for row in rows])
+            return self._replace(entry, keys, [_dead(derived, fid, 1, view.priority, record)], dead=1)
         handler = self._handlers.get(view.name)
         if handler is None:
             return self._defer(entry, keys, view, now_ms)

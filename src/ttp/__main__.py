@@ -1,0 +1,5 @@
+"""`python -m ttp`."""
+
+from ttp.cli import main
+
+main()

@@ -1,0 +1,220 @@
+"""`ttp demo`: the whole thing, live, from one command."""
+
+import contextlib
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ttp.app import App
+from ttp.coordination import inspection
+from ttp.errors import TtpError
+from ttp.native import BACKEND, Histogram
+from ttp.telemetry.event import Event, Record
+from ttp.telemetry.hub import Fleet, FleetConfig
+from ttp.telemetry.sources.host import HostSource
+from ttp.telemetry.store import STORE
+
+WORKERS = 2
+REFRESH = 0.25  # seconds
+DRAIN_PATIENCE = 60.0  # seconds for the rest to be done
+
+
+@dataclass(slots=True)
+class Look:
+    """The demo at one moment."""
+
+    at: float
+    sent: int
+    done: int
+    waiting: int
+    latency: Histogram
+    memory: list[int]
+
+
+def demo(
+    seconds: Annotated[float, typer.Option(min=1.0, help="How long the fleet sends.")] = 12.0,
+    devices: Annotated[int, typer.Option(min=1, help="Simulated devices.")] = 500,
+    rate: Annotated[float, typer.Option(min=1.0, help="Events per second of the fleet.")] = 5000.0,
+    burst: Annotated[int, typer.Option(min=0, help="No-op tasks at the end.")] = 2_000_000,
+) -> None:
+    """A simulated fleet and this machine's own metrics, through a private server and two workers, into SQLite.
+
+    Then a burst of no-op tasks, and a summary. Exits with 0 only if every event is stored, once.
+    """
+    directory = Path(tempfile.mkdtemp(prefix="ttp-demo-"))
+    os.environ["TTP_STATE_DIR"] = str(directory / "server")
+    os.environ.pop("TTP_URL", None)
+    with _Demo(directory) as running:
+        running.send_fleet(seconds, devices, rate)
+        fleet = running.look()
+        took = running.send_burst(burst)
+        end = running.look()
+        running.stop()
+        ok = _summary(running, fleet, end, burst, took)
+    raise typer.Exit(0 if ok else 1)
+
+
+class _Demo:
+    """Server, workers and producer of one run."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.database = directory / "demo.sqlite"
+        self.sent = 0
+        self._app = App("demo")
+        self._store = self._app.remote(STORE)
+        self._urgent = self._store.options(priority="high")
+        self._noop = self._app.remote("demo.noop", queue="burst")
+        self._connection = self._app.open_connection(10.0)
+        command = [sys.executable, "-m", "ttp.cli.demo_worker", str(directory)]
+        self._workers = [subprocess.Popen(command) for _ in range(WORKERS)]  # noqa: S603 - this package itself
+        self._before: Look | None = None
+
+    def __enter__(self) -> "_Demo":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._connection.close()
+        self._app.close()
+
+    def stop(self) -> None:
+        """End the workers, in good order."""
+        for worker in self._workers:
+            worker.terminate()
+        for worker in self._workers:
+            worker.wait(30)
+
+    def send_fleet(self, seconds: float, devices: int, rate: float) -> None:
+        """Fleet and host, each event when it is due; then wait until all are stored."""
+        fleet = Fleet(FleetConfig(devices=devices, rate=rate, seed=1, count=round(seconds * rate)))
+        host = HostSource(interval=0.5, count=max(1, round(seconds * 2)))
+        with _live(lambda: self._lines(f"{devices} devices and this host: {rate:,.0f} events/s")) as refresh:
+            while (at := min((d for d in (fleet.next_due, host.next_due) if d is not None), default=None)) is not None:
+                if (pause := at - time.time()) > 0:
+                    refresh()
+                    time.sleep(min(pause, REFRESH))
+                for event in fleet.due():
+                    self._emit(event)
+                for record in host.due():
+                    self._emit(record)
+            self._drain("default")
+
+    def _emit(self, event: Event | Record) -> None:
+        record = event.record() if isinstance(event, Event) else event
+        task = self._urgent if isinstance(event, Event) and event.priority == "high" else self._store
+        task.emit(record.device, record.epoch, record.sequence, record.timestamp, record.fields)
+        self.sent += 1
+
+    def send_burst(self, count: int) -> float:
+        """Emit no-op tasks as fast as one thread can, and wait until all are done. Seconds for all of it."""
+        emit = self._noop.emit
+        with _live(lambda: self._lines(f"a burst of {count:,} no-op tasks")) as refresh:
+            began = time.perf_counter()
+            for number in range(count):
+                emit(number)
+            self._drain("burst")
+            took = time.perf_counter() - began
+            refresh()
+        return took
+
+    def _drain(self, queue: str) -> None:
+        self._app.flush(DRAIN_PATIENCE)
+        deadline = time.monotonic() + DRAIN_PATIENCE
+        while (stats := self._stats(queue)).tasks or stats.waiting:
+            if time.monotonic() > deadline:
+                raise TtpError(f"{stats.tasks} tasks of queue {queue} were not done within {DRAIN_PATIENCE:.0f} s")
+            if any(worker.poll() is not None for worker in self._workers):
+                raise TtpError("a worker process of the demo has ended; its message says why")
+            time.sleep(0.005)
+
+    def _stats(self, queue: str) -> inspection.Stats:
+        return inspection.stats_reply(self._connection.call_many(inspection.stats(self._app.keys(queue))))
+
+    def look(self) -> Look:
+        """The numbers now; those of the workers are half a second old at most."""
+        latency, memory = Histogram(), []
+        for file in self.directory.glob("worker-*.json"):
+            numbers = json.loads(file.read_text())
+            memory.append(numbers["rss"])
+            for value, weight in numbers["wait"]:
+                latency.record(value, weight)
+        both = [self._stats("default"), self._stats("burst")]
+        done, waiting = sum(s.done for s in both), sum(s.tasks for s in both)
+        return Look(time.monotonic(), self.sent, done, waiting, latency, memory)
+
+    def _lines(self, what: str) -> str:
+        now, before = self.look(), self._before
+        self._before = now
+        rate = 0.0 if before is None else (now.done - before.done) / max(now.at - before.at, 1e-3)
+        memory = ", ".join(f"{rss / 2**20:.0f} MB" for rss in now.memory) or "starting"
+        return (
+            f"{what}\n"
+            f"  done      {now.done:>12,}   {rate:>12,.0f}/s\n"
+            f"  queued    {now.waiting:>12,}\n"
+            f"  waited    {_percentiles(now.latency)}\n"
+            f"  workers   {memory}"
+        )
+
+
+def _summary(running: _Demo, fleet: Look, end: Look, burst: int, took: float) -> bool:
+    """Print what came of it; True if all is as it should be."""
+    stored, distinct = _count(running.database)
+    lost, doubled = max(0, running.sent - distinct), max(0, stored - distinct)
+    executed = end.done - fleet.done
+    query = "SELECT device, count(*), avg(value) FROM readings GROUP BY device LIMIT 5"
+    typer.echo(
+        f"\nevents    sent {running.sent:,}, stored {distinct:,}, lost {lost:,}, doubled {doubled:,}"
+        f"\n          waited {_percentiles(fleet.latency)} from emit to a worker"
+        f"\nburst     {executed:,} of {burst:,} no-op tasks in {took:.2f} s: {executed / took:,.0f} tasks/s,"
+        f" one producer, {WORKERS} workers, {BACKEND} core"
+        f"\nmemory    workers {', '.join(f'{rss / 2**20:.0f} MB' for rss in end.memory)}"
+        f"\ndatabase  {running.database}"
+        f'\n          sqlite3 {running.database} "{query}"'
+    )
+    return running.sent == distinct == stored and executed == burst
+
+
+def _count(database: Path) -> tuple[int, int]:
+    """(tasks stored, distinct events) of the database."""
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        (stored,) = connection.execute("SELECT coalesce(sum(last - first + 1), 0) FROM stored_tasks").fetchone()
+        identities = "SELECT device, epoch, sequence FROM readings UNION SELECT device, epoch, sequence FROM attributes"
+        (distinct,) = connection.execute(f"SELECT count(*) FROM ({identities})").fetchone()  # noqa: S608
+    return stored, distinct
+
+
+def _percentiles(latency: Histogram) -> str:
+    p50, p99, p999 = (latency.percentile(q) / 1e6 for q in (50, 99, 99.9))
+    return f"p50 {p50:.2f} ms, p99 {p99:.2f} ms, p99.9 {p999:.2f} ms" if latency.count else "-"
+
+
+@contextlib.contextmanager
+def _live(lines: Callable[[], str]) -> Iterator[Callable[[], None]]:
+    """Show lines that change, and what they were at the end; yields what refreshes them."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.live import Live  # noqa: PLC0415
+
+    shown = ""
+    at = 0.0
+
+    def refresh() -> None:
+        nonlocal shown, at
+        if time.monotonic() - at >= REFRESH:
+            shown, at = lines(), time.monotonic()
+            live.update(shown, refresh=True)
+
+    with Live(console=Console(), auto_refresh=False) as live:
+        yield refresh
+        at = 0.0
+        refresh()

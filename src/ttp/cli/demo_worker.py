@@ -1,0 +1,68 @@
+"""A worker process of `ttp demo`: stores events, counts no-ops, and writes its numbers to a file twice a second."""
+
+import json
+import os
+import sys
+import threading
+from pathlib import Path
+
+from ttp.app import App
+from ttp.policy import RetryPolicy
+from ttp.producer import LocalTask
+from ttp.telemetry.sinks.sqlite import SqliteSink
+from ttp.telemetry.store import store_task
+from ttp.worker import WorkerPool
+
+REPORT_EVERY = 0.5  # seconds
+
+
+def demo_app(directory: Path) -> App:
+    """The demo's app, with all its handlers."""
+    app = App("demo")
+    store_task(app, SqliteSink(directory / "demo.sqlite"))
+    noop_task(app)
+    return app
+
+
+def noop_task(app: App) -> LocalTask[[int], None]:
+    """Register the task of the burst; it has a retry policy and a timeout as a real one would."""
+
+    @app.task(name="demo.noop", queue="burst", retry=RetryPolicy(max_attempts=5), timeout=10.0)
+    def noop(number: int) -> None: ...
+
+    return noop
+
+
+def main() -> None:
+    """Run until SIGTERM. The argument is the demo's directory."""
+    directory = Path(sys.argv[1])
+    app = demo_app(directory)
+    pool = WorkerPool(app)
+    ended = threading.Event()
+
+    def report() -> None:
+        import psutil  # noqa: PLC0415
+
+        process = psutil.Process()
+        final = directory / f"worker-{os.getpid()}.json"
+        while True:
+            over = ended.wait(REPORT_EVERY)
+            if pool.worker is not None:
+                numbers = {"rss": process.memory_info().rss, "wait": pool.worker.stats.wait.counts()}
+                final.with_suffix(".new").write_text(json.dumps(numbers))
+                final.with_suffix(".new").rename(final)
+            if over:
+                return
+
+    reporter = threading.Thread(target=report, name="demo-report")
+    reporter.start()
+    try:
+        pool.run()
+    finally:
+        ended.set()
+        reporter.join()
+        app.close()
+
+
+if __name__ == "__main__":
+    main()
