@@ -1,0 +1,98 @@
+# Everything here works in a fresh clone: Python >= 3.11 with venv and headers, make and a C++ compiler
+# (Debian: python3-dev python3-venv make g++). CMake comes from PyPI.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+# CMake's development build goes by this; make's own flags are not for the makes that it starts.
+export VIRTUAL_ENV := $(CURDIR)/$(VENV)
+CMAKE := MAKEFLAGS= $(BIN)/cmake
+CTEST := $(BIN)/ctest
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-python test-cpp test-packaging bench lint build clean
+
+help:
+	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
+	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (10 minutes)"
+	@echo "make bench   the numbers of this machine, against their targets (10 minutes)"
+	@echo "make lint    formatting, types and import order"
+	@echo "make build   the native core, in place"
+	@echo "make clean   remove what was built, and $(VENV)"
+	@echo "PYTHON=python3.12 picks the interpreter that $(VENV) is made with."
+
+# Two stamps: what running needs, and what developing needs as well. Either is renewed when pyproject.toml
+# changes. The package is installed in place as it lies in src, without its native core: `build` makes that.
+INSTALL = $(PIP) install --config-settings=wheel.cmake=false
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "ttp needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) --version 2>&1): try make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys, sysconfig as s; from pathlib import Path; sys.exit(not Path(s.get_path("include"), "Python.h").is_file())' \
+	  || { echo "$(PYTHON) has no headers to build the native core with (Debian: apt install python3-dev)" >&2; exit 1; }
+	@echo "making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	@echo "installing ttp and what it needs into $(VENV)"
+	@$(INSTALL) 'cmake>=3.21' 'pybind11>=3.1' --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.runtime
+	@echo "installing the tools of development into $(VENV)"
+	@$(INSTALL) --editable '.[dev]' 'pytest-benchmark>=5' 'build>=1.2'
+	@touch $@
+
+build: $(VENV)/.runtime
+	@echo "building the native core"
+	@$(CMAKE) --preset dev --log-level=WARNING -DTTP_BUILD_TESTS=OFF
+	@$(CMAKE) --build --preset dev --target _core --parallel $(JOBS) -- --no-print-directory
+
+demo: build
+	@echo "running ttp demo"
+	@TTP_BACKEND=native $(BIN)/ttp demo
+
+test: test-python test-cpp test-packaging
+	@echo "all tests passed"
+
+# A core that does not compile, or does not load, fails here and is not hidden by its twin.
+test-python: $(VENV)/.dev build
+	@echo "checking that imports run one way"
+	@$(BIN)/lint-imports
+	@echo "running the Python tests on the native core"
+	@TTP_BACKEND=native $(PYTEST) -m 'not packaging'
+	@echo "running the Python tests on the pure twin"
+	@TTP_BACKEND=python $(PYTEST) -m 'not packaging'
+
+test-cpp: $(VENV)/.runtime
+	@for preset in tests asan tsan; do \
+	  echo "building and running the C++ tests, preset $$preset"; \
+	  $(CMAKE) --preset $$preset --log-level=WARNING \
+	  && $(CMAKE) --build --preset $$preset --parallel $(JOBS) -- --no-print-directory \
+	  && $(CTEST) --preset $$preset --parallel $(JOBS) \
+	  || exit 1; \
+	done
+
+test-packaging: $(VENV)/.dev
+	@echo "testing installation from the sdist, with and without a compiler"
+	@$(PYTEST) -m packaging
+
+bench: $(VENV)/.dev build
+	@echo "measuring; leave the machine alone meanwhile"
+	@PYTHONPATH=benchmarks TTP_BACKEND=native $(BIN)/python -m run_all
+
+lint: $(VENV)/.dev
+	@echo "checking formatting, types and imports"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*.hpp' 'csrc/*.cpp')
+	@$(BIN)/lint-imports
+
+clean:
+	@echo "removing build products and $(VENV)"
+	@rm -rf build dist $(VENV) src/ttp/native/_core*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis .benchmarks .import_linter_cache
