@@ -24,7 +24,8 @@ from ttp.telemetry.hub import Fleet, FleetConfig
 from ttp.telemetry.sources.host import HostSource
 from ttp.telemetry.store import STORE
 
-WORKERS = 2
+QUEUES = ("default", "burst")
+TURN = 0.01  # seconds
 REFRESH = 0.25  # seconds
 DRAIN_PATIENCE = 60.0  # seconds for the rest to be done
 
@@ -76,8 +77,9 @@ class _Demo:
         self._urgent = self._store.options(priority="high")
         self._noop = self._app.remote("demo.noop", queue="burst")
         self._connection = self._app.open_connection(10.0)
-        command = [sys.executable, "-m", "ttp.cli.demo_worker", str(directory)]
-        self._workers = [subprocess.Popen(command) for _ in range(WORKERS)]  # noqa: S603 - this package itself
+        command = [sys.executable, "-m", "ttp.telemetry.demo_worker", str(directory)]
+        # One writer to the database, one worker for the burst.
+        self._workers = [subprocess.Popen([*command, queue]) for queue in QUEUES]  # noqa: S603 - this package itself
         self._before: Look | None = None
 
     def __enter__(self) -> "_Demo":
@@ -97,13 +99,16 @@ class _Demo:
 
     def send_fleet(self, seconds: float, devices: int, rate: float) -> None:
         """Fleet and host, each event when it is due; then wait until all are stored."""
+        while len(list(self.directory.glob("worker-*.json"))) < len(QUEUES):
+            self._check_workers()
+            time.sleep(TURN)
         fleet = Fleet(FleetConfig(devices=devices, rate=rate, seed=1, count=round(seconds * rate)))
         host = HostSource(interval=0.5, count=max(1, round(seconds * 2)))
         with _live(lambda: self._lines(f"{devices} devices and this host: {rate:,.0f} events/s")) as refresh:
             while (at := min((d for d in (fleet.next_due, host.next_due) if d is not None), default=None)) is not None:
-                if (pause := at - time.time()) > 0:
-                    refresh()
-                    time.sleep(min(pause, REFRESH))
+                refresh()
+                # As a gateway would: what came in a moment goes out together, and shares frames and transactions.
+                time.sleep(max(TURN, min(at - time.time(), REFRESH)))
                 for event in fleet.due():
                     self._emit(event)
                 for record in host.due():
@@ -134,9 +139,12 @@ class _Demo:
         while (stats := self._stats(queue)).tasks or stats.waiting:
             if time.monotonic() > deadline:
                 raise TtpError(f"{stats.tasks} tasks of queue {queue} were not done within {DRAIN_PATIENCE:.0f} s")
-            if any(worker.poll() is not None for worker in self._workers):
-                raise TtpError("a worker process of the demo has ended; its message says why")
+            self._check_workers()
             time.sleep(0.005)
+
+    def _check_workers(self) -> None:
+        if any(worker.poll() is not None for worker in self._workers):
+            raise TtpError("a worker process of the demo has ended; its message says why")
 
     def _stats(self, queue: str) -> inspection.Stats:
         return inspection.stats_reply(self._connection.call_many(inspection.stats(self._app.keys(queue))))
@@ -177,7 +185,7 @@ def _summary(running: _Demo, fleet: Look, end: Look, burst: int, took: float) ->
         f"\nevents    sent {running.sent:,}, stored {distinct:,}, lost {lost:,}, doubled {doubled:,}"
         f"\n          waited {_percentiles(fleet.latency)} from emit to a worker"
         f"\nburst     {executed:,} of {burst:,} no-op tasks in {took:.2f} s: {executed / took:,.0f} tasks/s,"
-        f" one producer, {WORKERS} workers, {BACKEND} core"
+        f" one producer, one worker, {BACKEND} core"
         f"\nmemory    workers {', '.join(f'{rss / 2**20:.0f} MB' for rss in end.memory)}"
         f"\ndatabase  {running.database}"
         f'\n          sqlite3 {running.database} "{query}"'

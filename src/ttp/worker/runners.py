@@ -47,6 +47,10 @@ def _run_batch(job: Job, part: Slice) -> None:
             if row > first:
                 part.begin(row)
             part.finish(row, DONE if error is None else job.failed(part, row, error))
+    except ValueError:
+        if part.next < stop <= len(job.view) and not job.stopping:
+            raise
+        # The grace of a stop was over: the rest of the rows went back to the queue meanwhile.
     finally:
         scope.reset(token)
 

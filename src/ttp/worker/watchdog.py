@@ -151,6 +151,9 @@ class Watchdog:
 
     def _split(self, job: Job, now: float) -> None:
         """Commit what is finished, keep what runs, hand back the rest in pieces of about 20 ms."""
+        if job.handler.kind == "batch":
+            self._surrender()  # a batch runs as a whole
+            return
         finished = sum(part.next - part.start for part in job.slices)
         piece = max(1, int(finished * PIECE_SECONDS / (now - job.started)))
         self._committer.replace(job, piece=piece)

@@ -1,4 +1,4 @@
-"""A worker process of `ttp demo`: stores events, counts no-ops, and writes its numbers to a file twice a second."""
+"""A worker process of `ttp demo`: stores events, counts no-ops, and writes its numbers to a file now and then."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from ttp.telemetry.sinks.sqlite import SqliteSink
 from ttp.telemetry.store import store_task
 from ttp.worker import WorkerPool
 
-REPORT_EVERY = 0.5  # seconds
+REPORT_EVERY = 0.25  # seconds
 
 
 def demo_app(directory: Path) -> App:
@@ -34,10 +34,10 @@ def noop_task(app: App) -> LocalTask[[int], None]:
 
 
 def main() -> None:
-    """Run until SIGTERM. The argument is the demo's directory."""
+    """Run until SIGTERM. The arguments are the demo's directory and the queue to serve."""
     directory = Path(sys.argv[1])
     app = demo_app(directory)
-    pool = WorkerPool(app)
+    pool = WorkerPool(app, queues=[sys.argv[2]])
     ended = threading.Event()
 
     def report() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         final = directory / f"worker-{os.getpid()}.json"
         while True:
             over = ended.wait(REPORT_EVERY)
-            if pool.worker is not None:
+            if pool.ready.is_set() and pool.worker is not None:
                 numbers = {"rss": process.memory_info().rss, "wait": pool.worker.stats.wait.counts()}
                 final.with_suffix(".new").write_text(json.dumps(numbers))
                 final.with_suffix(".new").rename(final)
