@@ -11,7 +11,7 @@ import re
 import select
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ttp.coordination import preflight
@@ -82,6 +82,7 @@ class Connection:
         self.server = ""
         self._connect_timeout = connect_timeout
         self._clock = clock or Clock()
+        self._pack: Callable[[Command], bytes]
         self._raw: Any = None  # redis-py's connection; its types are partial
         self._early: deque[Any] = deque()  # replies read before their turn
         self._awaited = 0  # replies still to come from the socket
@@ -97,6 +98,9 @@ class Connection:
             ServerRefused: the server will not serve as it is set up.
         """
         self.close()
+        from hiredis import pack_command  # noqa: PLC0415 - with redis-py, not before needed
+
+        self._pack = pack_command
         raw = self._make()
         try:
             raw.connect()
@@ -201,7 +205,8 @@ class Connection:
         """Send commands in one go; each gets one reply."""
         raw = self._connected()
         try:
-            raw.send_packed_command(raw.pack_commands(commands), check_health=False)
+            # Packed as redis-py would, without its look at every argument: a commit has dozens.
+            raw.send_packed_command([b"".join(map(self._pack, commands))], check_health=False)
         except Exception as error:
             raise self._closed_by(error) from None
         self._awaited += len(commands)

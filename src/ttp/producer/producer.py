@@ -32,6 +32,7 @@ BLOCKS = 256  # 8 MiB of frames not yet accepted: the resend buffer, and the bac
 WINDOW = 8  # unanswered frames of a chain
 MARKER_TTL_MS = 24 * 3600 * 1000  # how long the server remembers a task without an outcome
 FULL_PAUSE = 0.02  # seconds between two tries at a queue that has no room
+SPACING = 0.00015  # seconds between two sendings of partial frames: under load they fill meanwhile
 IDLE_DRAIN = 0.005  # seconds after which the flusher takes the replies nobody waits for
 
 
@@ -87,6 +88,7 @@ class Producer:
         self._expected: deque[Chain] = deque()
         self._callbacks: dict[int, list[Callable[[], None]]] = {}
         self._flusher: threading.Thread | None = None
+        self._partial_at = 0.0  # when the flusher may send again
         self._trouble: ServerUnavailable | None = None  # why there is no connection
 
     def _after_fork(self) -> None:
@@ -221,6 +223,9 @@ class Producer:
             self.outbox.wait(self._flusher_pause())
             if self._closed:
                 return
+            if (early := self._partial_at - time.monotonic()) > 0:
+                time.sleep(early)
+            self._partial_at = time.monotonic() + SPACING
             with self._io:
                 try:
                     self.outbox.seal()

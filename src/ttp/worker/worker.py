@@ -43,7 +43,7 @@ log = logging.getLogger("ttp.worker")
 
 IDLE_BLOCK_MS = 250
 BURST_BLOCK_MS = 20
-FETCH = 8  # frames of a stream in one read, while frames take little time
+FETCH = 32  # frames of a stream in one read, while frames take little time
 FETCH_SECONDS = 0.01  # of work in one read
 COMMIT_DELAY = 0.001  # seconds a commit may wait for the next turn
 CAREFUL = 1.0  # seconds of single reads after a frame that a worker died over
@@ -96,6 +96,7 @@ class Worker:
         self._hand = Hand()
         self._stopping = False
         self._turn = 0
+        self._highest_read = 2  # the highest priority of the last read
         self._frame_seconds = 0.0
         self._adopt_at = 0.0
         self._careful_until = 0.0
@@ -121,6 +122,7 @@ class Worker:
             patience=settings.stall,
         )
         self._streams = {stream: keys for keys in queues for stream in (*map(keys.stream, range(3)), keys.held)}
+        self._priority_of = {keys.stream(priority): priority for keys in queues for priority in range(3)}
         self._recovery = Recovery(
             wire=self._wire,
             committer=self._committer,
@@ -256,9 +258,11 @@ class Worker:
             self._pause()
 
     def _fetch(self, *, block_ms: int | None) -> None:
-        """HIGH always, NORMAL every 2nd and LOW every 8th turn; all when idle."""
+        """Read all priorities; but while higher ones bring work, NORMAL every 2nd and LOW every 8th turn."""
         self._turn += 1
-        lowest = 2 if block_ms is not None or self._turn % 8 == 0 else 1 if self._turn % 2 == 0 else 0
+        lowest = 2
+        if block_ms is None and self._turn % 8 and self._highest_read < 2:
+            lowest = 1 if self._turn % 2 == 0 or self._highest_read == 1 else 0
         streams = [keys.stream(priority) for priority in range(lowest + 1) for keys in self._queues]
         careful = time.monotonic() < self._careful_until
         count = 1 if careful else max(1, min(FETCH, int(FETCH_SECONDS / max(self._frame_seconds, 1e-6))))
@@ -285,6 +289,7 @@ class Worker:
     def _received(self, entries: Sequence[Entry], cancelled: Cancelled) -> None:
         """Entries that were read or claimed become jobs."""
         now_ms = self._committer.now_ms()
+        self._highest_read = self._priority_of.get(entries[0].stream, 2) if entries else 2
         for entry in entries:
             if not self._hand.learn(entry.id):
                 self._hand.forget(entry.id)  # given back before its delivery was read
