@@ -1,0 +1,156 @@
+"""A server, workers and producers, each in a process of its own, and what the server has counted."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+import redis
+
+import ttp
+
+HERE = Path(__file__).parent
+
+
+class Bench:
+    """One server and an app's keys on it: $TTP_URL, else an embedded server with a directory of its own.
+
+    Attributes:
+        url: of the server.
+        redis: a plain connection, for looking on.
+    """
+
+    def __init__(self) -> None:
+        self._state = tempfile.mkdtemp(prefix="ttp-bench-")
+        self._url = os.environ.get("TTP_URL")
+        if not self._url:
+            os.environ["TTP_STATE_DIR"] = self._state
+        self._names = 0
+        self.app = ttp.App("bench", self._url)
+        self.app.open_connection(30.0).close()
+        self.url = str(self.app.server) if not self._url else self._url
+        self.redis = redis.Redis.from_url(self.url)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clean()
+        self.redis.close()
+        self.app.close()
+        shutil.rmtree(self._state, ignore_errors=True)
+
+    def fresh(self) -> None:
+        """Forget what was there, and go on under a new name."""
+        self.clean()
+        self._names += 1
+        self.app = ttp.App(f"bench-{os.getpid()}-{self._names}", self._url)
+
+    def clean(self) -> None:
+        """Delete this app's keys."""
+        for key in self.redis.scan_iter(f"ttp:{{{self.app.name}.*", count=1000):
+            self.redis.unlink(key)
+
+    def environment(self, backend: str = "native") -> dict[str, str]:
+        """Of the processes that take part."""
+        return os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(HERE), *sys.path[1:]]),
+            "TTP_URL": self.url,
+            "TTP_BACKEND": backend,
+            "BENCH_APP": self.app.name,
+        }
+
+    def counted(self, field: str) -> int:
+        """A counter of the default queue."""
+        return int(self.redis.hget(self.app.keys("default").counters, field) or 0)
+
+    def wait_for(self, field: str, count: int, patience: float = 300.0) -> float:
+        """The monotonic time at which a counter reached count."""
+        deadline = time.monotonic() + patience
+        while self.counted(field) < count:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{field} is {self.counted(field):,} of {count:,} after {patience} s")
+            time.sleep(0.002)
+        return time.monotonic()
+
+    @contextmanager
+    def worker(self, *options: str, backend: str = "native", **environment: str) -> Iterator[psutil.Process]:
+        """A running, connected worker of the workload; it is stopped at the end."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ttp", "worker", "workload:app", *options],
+            env=self.environment(backend) | environment,
+            cwd=HERE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        try:
+            keys = self.app.keys("default")
+            deadline = time.monotonic() + 30
+            while not self.redis.hlen(keys.workers):
+                if process.poll() is not None or time.monotonic() > deadline:
+                    process.kill()
+                    raise RuntimeError(f"the worker did not start: {process.communicate()[1].decode()}")
+                time.sleep(0.01)
+            yield psutil.Process(process.pid)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.communicate(timeout=40)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.communicate()
+
+
+class Role:
+    """A script of this directory in a process: it says "ready", waits for a line, works, and prints JSON."""
+
+    def __init__(self, script: str, *arguments: object, environment: dict[str, str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, HERE / script, *map(str, arguments)],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        if self._read() != "ready":
+            raise RuntimeError(f"{script} did not start")
+
+    def go(self) -> None:
+        """Let it begin."""
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def result(self) -> dict[str, Any]:
+        """What it measured."""
+        line = self._read()
+        self._process.communicate()
+        if not line:
+            raise RuntimeError("a process of the benchmark failed")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def run(self) -> dict[str, Any]:
+        """Begin, and wait for the result."""
+        self.go()
+        return self.result()
+
+    def _read(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
+
+
+def play(work: Any) -> None:
+    """The other side of `Role`: work is a callable that returns what is printed."""
+    print("ready", flush=True)
+    sys.stdin.readline()
+    print(json.dumps(work()), flush=True)

@@ -1,0 +1,60 @@
+"""Open-loop latency at held rates: from the time a task was due to the entry of its handler.
+
+A task that the producer sends late, because something held it up, counts from when it was due
+(no coordinated omission).
+"""
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from harness import Bench, Role
+
+RATES = (1_000, 10_000, 100_000, 1_000_000)
+BASELINE_RATES = (1_000, 5_000)
+
+
+def at_rate(bench: Bench, rate: int, seconds: int) -> dict[str, float]:
+    """Percentiles in ms at a rate."""
+    bench.fresh()
+    handle, path = tempfile.mkstemp(suffix=".json")
+    os.close(handle)
+    try:
+        with bench.worker(BENCH_LATENCIES=path):
+            sent = Role("load.py", "paced", rate, seconds, environment=bench.environment()).run()
+            bench.wait_for("done", int(sent["tasks"]) + 1)
+        seen = json.loads(Path(path).read_text())
+    finally:
+        Path(path).unlink()
+    assert seen["count"] == sent["recorded"], (seen, sent)
+    return {"rate": rate, "held": sent["held"], **seen}
+
+
+def baseline_at_rate(bench: Bench, rate: int, seconds: int) -> dict[str, float]:
+    """The same for LPUSH and BRPOP."""
+    environment = bench.environment()
+    tasks = int(rate * 1.0) + rate * seconds
+    taker = Role("baseline.py", "latency", tasks, environment=environment)
+    giver = Role("baseline.py", "paced", rate, seconds, environment=environment)
+    taker.go()
+    giver.go()
+    sent, seen = giver.result(), taker.result()
+    return {"rate": rate, "held": sent["held"], **seen}
+
+
+def measure(bench: Bench, seconds: int = 5) -> dict[str, Any]:
+    """All rates."""
+    return {
+        "ttp": [at_rate(bench, rate, seconds) for rate in RATES],
+        "baseline": [baseline_at_rate(bench, rate, seconds) for rate in BASELINE_RATES],
+    }
+
+
+if __name__ == "__main__":
+    with Bench() as bench:
+        runs = measure(bench)
+        for kind, rows in runs.items():
+            for row in rows:
+                print(kind, {name: round(value, 3) for name, value in row.items()})

@@ -1,0 +1,116 @@
+"""A producer process: `load.py emit N`, `many N`, `paced RATE SECONDS`, `idle N`, `threads THREADS N`, `waits N`."""
+
+import ctypes
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+import harness
+from workload import app, echo, noop, stamped, summary, wait_1_ms
+
+from ttp.native import Histogram
+
+WARM_UP = 1.0  # seconds of a paced load that are not recorded
+
+
+def emit(count: int) -> dict[str, float]:
+    """Emit no-op tasks as fast as they go."""
+    send = noop.emit
+    begun = time.monotonic()
+    for n in range(count):
+        send("pump-1", n, 21.5)
+    app.flush(120.0)
+    return {"begun": begun, "ended": time.monotonic()}
+
+
+def waits(count: int) -> dict[str, float]:
+    """Emit tasks that wait."""
+    begun = time.monotonic()
+    for n in range(count):
+        wait_1_ms.emit(n)
+    app.flush()
+    return {"begun": begun, "ended": time.monotonic()}
+
+
+def many(count: int) -> dict[str, float]:
+    """submit_many in groups of 100,000, and read every 1000th result back."""
+    begun = time.monotonic()
+    handles = []
+    for start in range(0, count, 100_000):
+        rows = [("pump-1", n, 21.5) for n in range(start, min(count, start + 100_000))]
+        handles.append(echo.submit_many(rows))
+    ended = time.monotonic()
+    wrong = 0
+    for group, part in enumerate(handles):
+        wrong += sum(part[n].result(60.0) != group * 100_000 + n for n in range(0, len(part), 1000))
+    return {"begun": begun, "ended": ended, "wrong": wrong}
+
+
+def idle(count: int) -> dict[str, object]:
+    """One task at a time: submit to accepted, and submit to result."""
+    accepted, returned = Histogram(), Histogram()
+    for n in range(count + 50):
+        begun = time.perf_counter_ns()
+        handle = echo.submit("pump-1", n, 21.5)
+        taken = time.perf_counter_ns()
+        handle.result(10.0)
+        if n >= 50:
+            accepted.record(taken - begun)
+            returned.record(time.perf_counter_ns() - begun)
+    return {"accepted": summary(accepted), "result": summary(returned)}
+
+
+def threads(number: int, count: int) -> dict[str, object]:
+    """Submit from several threads at once: each waits for its own acceptance."""
+    histogram = Histogram()
+
+    def work() -> None:
+        submit, clock, record = noop.submit, time.perf_counter_ns, histogram.record
+        for n in range(count // number):
+            begun = clock()
+            submit("pump-1", n, 21.5)
+            record(clock() - begun)
+
+    noop.submit("pump-1", 0, 0.0)
+    workers = [threading.Thread(target=work) for _ in range(number)]
+    begun = time.monotonic()
+    for thread in workers:
+        thread.start()
+    for thread in workers:
+        thread.join()
+    return {"rate": histogram.count / (time.monotonic() - begun), **summary(histogram)}
+
+
+def paced(rate: int, seconds: float) -> dict[str, float]:
+    """An open loop: tasks are due at fixed times, and say so, whether or not the producer is held up."""
+    stamped.emit(0)
+    app.flush()
+    return pace(rate, seconds, stamped.emit)
+
+
+def pace(rate: int, seconds: float, send: Callable[[int], object]) -> dict[str, float]:
+    """Call send(due time in ns, 0 during the warm-up) at a held rate."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(29, 1, 0, 0, 0)  # PR_SET_TIMERSLACK, ns: sleeps end when they should
+    clock, sleep = time.monotonic_ns, time.sleep
+    begun = clock() + 1_000_000
+    record_from, total = int(rate * WARM_UP), int(rate * (WARM_UP + seconds))
+    n = 0
+    while n < total:
+        now = clock()
+        due = min(total, (now - begun) * rate // 1_000_000_000 + 1)
+        while n < due:
+            send(begun + n * 1_000_000_000 // rate if n >= record_from else 0)
+            n += 1
+        behind = begun + n * 1_000_000_000 // rate - clock()
+        if behind > 0:
+            sleep(behind * 1e-9)
+    app.flush()
+    return {"held": total / ((clock() - begun) / 1e9), "tasks": total, "recorded": total - record_from}
+
+
+if __name__ == "__main__":
+    role = {"emit": emit, "waits": waits, "many": many, "idle": idle, "threads": threads, "paced": paced}[sys.argv[1]]
+    with app:
+        harness.play(lambda: role(*map(int, sys.argv[2:])))
