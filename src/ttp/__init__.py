@@ -1,7 +1,8 @@
 """TelemetryTaskProcessor: telemetry events and tasks through Redis or Valkey, at millions a second."""
 
+from typing import TYPE_CHECKING
+
 from ttp.app import App
-from ttp.dead_letters import DeadLetter
 from ttp.errors import (
     CorruptFrame,
     QueueFull,
@@ -21,7 +22,12 @@ from ttp.native import TaskHandle
 from ttp.policy import RetryPolicy
 from ttp.producer import BatchTask, LocalTask, Task
 from ttp.task import Priority, Status, TaskContext
-from ttp.worker import Batch, WorkerPool, current_task
+from ttp.worker.batch import Batch
+from ttp.worker.context import current_task
+
+if TYPE_CHECKING:
+    from ttp.dead_letters import DeadLetter
+    from ttp.worker.pool import WorkerPool
 
 __all__ = [
     "App",
@@ -54,3 +60,15 @@ __all__ = [
 ]
 
 __version__ = "0.1.0"
+
+_LATE = {"DeadLetter": "ttp.dead_letters", "WorkerPool": "ttp.worker.pool"}
+
+
+def __getattr__(name: str) -> object:
+    """Load what producers do not need when it is asked for."""
+    if name not in _LATE:
+        raise AttributeError(f"module 'ttp' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(_LATE[name]), name)
+    return value

@@ -5,12 +5,11 @@ import inspect
 import os
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
 from ttp.coordination.url import Target as ServerTarget
 from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys, check_name
-from ttp.dead_letters import DeadLetter, dead_letters
 from ttp.native import TaskHandle
 from ttp.native.types import argument_converter, converter
 from ttp.policy import Clock, RetryPolicy
@@ -18,7 +17,11 @@ from ttp.producer import BatchTask, LocalTask, Producer, Task
 from ttp.producer.task import Target
 from ttp.results import ResultOwner, ResultReader
 from ttp.task import PRIORITIES, Priority, TaskId
-from ttp.worker import Batch, Handler, Lifespan
+from ttp.worker.batch import Batch
+from ttp.worker.handler import Handler, Lifespan
+
+if TYPE_CHECKING:
+    from ttp.dead_letters import DeadLetter
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -238,8 +241,10 @@ class App:
         parsed = TaskId.parse(task_id)
         return TaskHandle(ResultOwner(self._reader, self.keys(parsed.queue)), parsed.origin, parsed.index)
 
-    def dead_letters(self, queue: str = "default") -> Iterator[DeadLetter]:
+    def dead_letters(self, queue: str = "default") -> "Iterator[DeadLetter]":
         """The queue's dead tasks, oldest first."""
+        from ttp.dead_letters import dead_letters  # noqa: PLC0415 - producers do without
+
         return dead_letters(self.keys(queue), self._reader.call)
 
     def flush(self, timeout: float | None = None) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from ttp.app import App
-from ttp.worker import WorkerPool
+from ttp.worker.pool import WorkerPool
 
 
 class TestWorker:

@@ -16,19 +16,23 @@ from ttp.errors import ServerUnavailable, TtpError
 EXIT_FAILED = 1
 EXIT_UNAVAILABLE = 3
 
-app = typer.Typer(
-    name="ttp",
-    help="Telemetry events and tasks through Redis or Valkey.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command()(demo)
-app.command()(worker)
-app.command()(simulate)
-app.command()(replay)
-app.add_typer(dead.app, name="dead")
-app.command()(doctor)
+
+def build() -> typer.Typer:
+    """The command line."""
+    app = typer.Typer(
+        name="ttp",
+        help="Telemetry events and tasks through Redis or Valkey.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    app.command()(demo)
+    app.command()(worker)
+    app.command()(simulate)
+    app.command()(replay)
+    app.add_typer(dead.app, name="dead")
+    app.command()(doctor)
+    return app
 
 
 def main() -> None:
@@ -37,7 +41,7 @@ def main() -> None:
     Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no server, or one that refuses.
     """
     try:
-        app()
+        build()()
     except ServerUnavailable as error:
         complain(str(error))
         sys.exit(EXIT_UNAVAILABLE)

@@ -14,7 +14,7 @@ from ttp.telemetry.event import Event, Record
 from ttp.telemetry.sinks.sqlite import SqliteSink
 from ttp.telemetry.sources import Source
 from ttp.telemetry.store import store_task
-from ttp.worker import WorkerPool
+from ttp.worker.pool import WorkerPool
 
 CONNECT_TIMEOUT = 5.0
 JOIN_TIMEOUT = 1.0

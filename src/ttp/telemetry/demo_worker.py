@@ -11,7 +11,7 @@ from ttp.policy import RetryPolicy
 from ttp.producer import LocalTask
 from ttp.telemetry.sinks.sqlite import SqliteSink
 from ttp.telemetry.store import store_task
-from ttp.worker import WorkerPool
+from ttp.worker.pool import WorkerPool
 
 REPORT_EVERY = 0.25  # seconds
 

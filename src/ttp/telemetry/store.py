@@ -7,7 +7,7 @@ from ttp.app import App
 from ttp.producer import BatchTask
 from ttp.telemetry.event import Record
 from ttp.telemetry.sinks.sqlite import EventRow, Range
-from ttp.worker import Batch
+from ttp.worker.batch import Batch
 
 STORE = "telemetry.store"
 

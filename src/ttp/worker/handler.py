@@ -1,10 +1,14 @@
 """What a worker knows of a task: its function and its policy."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from ttp.policy import RetryPolicy
+
+Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
+"""Makes what a worker process enters when it begins, and leaves when it ends."""
 
 
 @dataclass(frozen=True, slots=True)

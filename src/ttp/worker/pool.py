@@ -8,8 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -17,15 +16,13 @@ from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
 from ttp.errors import ServerRefused
 from ttp.policy import Clock
-from ttp.worker.handler import Handler
+from ttp.worker.handler import Handler, Lifespan
 from ttp.worker.worker import Settings, Worker
 
 log = logging.getLogger("ttp.pool")
 
 EXIT_REFUSED = 3
 RESTART_PAUSE = 1.0  # seconds before a process that died young is started again
-
-Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 
 
 class Served(Protocol):

@@ -1,0 +1,68 @@
+"""What `ttp worker` becomes once its command line is read: `python -m ttp.worker OPTIONS`, options as JSON.
+
+A process of its own kind, so that the command line's libraries (some 20 MB) are not in every worker.
+
+Exit codes: 0 stopped, 2 the app cannot be imported, 3 the server refuses.
+"""
+
+import importlib
+import json
+import logging
+import os
+import sys
+import traceback
+from typing import Any, NoReturn
+
+from ttp.app import App
+from ttp.errors import ServerRefused
+from ttp.worker.pool import WorkerPool
+
+EXIT_IMPORT = 2
+EXIT_REFUSED = 3
+
+
+def main(target: str, *, url: str | None, verbose: bool, burst: bool, **options: Any) -> None:
+    """Run the app's handlers; options are those of `WorkerPool`."""
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s",
+        stream=sys.stderr,
+    )
+    app = load_app(target)
+    app.url = url or app.url
+    try:
+        WorkerPool(app, **options).run(burst=burst)
+    except ServerRefused as error:
+        print(f"ttp worker: {error}", file=sys.stderr)
+        sys.exit(EXIT_REFUSED)
+    except ValueError as error:
+        _refuse(str(error))
+    finally:
+        app.close()
+
+
+def load_app(target: str) -> App:
+    """Import `module:app`, from the working directory too. Says what is wrong and exits with 2 if that fails."""
+    module_name, _, attribute = target.partition(":")
+    if not module_name or not attribute:
+        _refuse(f"{target!r} is not MODULE:APP (for example plant.tasks:app)")
+    if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - sys.path holds strings
+        sys.path.insert(0, here)
+    try:
+        module = importlib.import_module(module_name)
+    except Exception:
+        traceback.print_exc()
+        _refuse(f"cannot import {module_name!r}")
+    app = getattr(module, attribute, None)
+    if not isinstance(app, App):
+        _refuse(f"{module_name} has no App named {attribute!r}")
+    return app
+
+
+def _refuse(why: str) -> NoReturn:
+    print(f"ttp worker: {why}", file=sys.stderr)
+    sys.exit(EXIT_IMPORT)
+
+
+if __name__ == "__main__":
+    main(**json.loads(sys.argv[1]))
