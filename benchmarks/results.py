@@ -1,0 +1,47 @@
+"""Tasks whose results are kept: many at once, and one at a time."""
+
+from typing import Any
+
+from harness import Bench, Role
+
+
+def many(bench: Bench, count: int) -> dict[str, float]:
+    """Tasks a second by submit_many, until every result is stored; every 1000th is read back and checked."""
+    bench.fresh()
+    with bench.worker():
+        role = Role("load.py", "many", count, environment=bench.environment())
+        role.go()
+        ended = bench.wait_for("done", count)
+        sent = role.result()
+    assert not sent["wrong"], sent
+    return {"tasks": count, "rate": count / (ended - sent["begun"])}
+
+
+def idle(bench: Bench, count: int = 3000) -> dict[str, Any]:
+    """Milliseconds from `submit` to acceptance and to the result, nothing else going on."""
+    bench.fresh()
+    with bench.worker():
+        return Role("load.py", "idle", count, environment=bench.environment()).run()
+
+
+def threads(bench: Bench, number: int, count: int) -> dict[str, float]:
+    """Submits a second from some threads; no worker runs."""
+    bench.fresh()
+    return Role("load.py", "threads", number, count, environment=bench.environment()).run()
+
+
+def measure(bench: Bench, count: int = 2_000_000) -> dict[str, Any]:
+    """All of it."""
+    return {
+        "many": many(bench, count),
+        "idle": idle(bench),
+        "submit_1": threads(bench, 1, 10_000),
+        "submit_64": threads(bench, 64, 128_000),
+    }
+
+
+if __name__ == "__main__":
+    import json
+
+    with Bench() as bench:
+        print(json.dumps(measure(bench), indent=2))
