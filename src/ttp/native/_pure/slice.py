@@ -42,7 +42,8 @@ class Slice:
         self._children = ChildFrames()
         self._lock = threading.RLock()  # ending a row and settling exclude each other
         self._thread = 0
-        self._interrupted = False
+        self._raising = False  # an interrupt is about to be raised
+        self._raised = False  # one is on its way
 
     def _set(self, row: int, outcome: int) -> None:
         self._outcomes[row - self._first] = outcome
@@ -77,19 +78,22 @@ class Slice:
 
     def _run_row(self, row: int, handler: Callable[..., Any], on_error: Callable[[int, BaseException], int]) -> None:
         error: BaseException | None = None
+        value: Any = None
         try:
             self.begin(row)
             args, kwargs = self.frame.arguments(row)
             value = handler(*args, **kwargs)
-            self._quiet()
-            self.finish(row, DONE, value)
         except BaseException as raised:  # noqa: BLE001 - every one goes to on_error
             error = raised
         self._quiet()
         if error is None:
-            return
+            try:
+                self.finish(row, DONE, value)
+            except BaseException as raised:  # noqa: BLE001 - the result cannot be encoded
+                error = raised
+            else:
+                return
         with self._lock:
-            self.running = -1
             self._children.end(keep=False)
         outcome = BACK
         try:
@@ -98,13 +102,18 @@ class Slice:
             self._end(row, outcome)
 
     def _quiet(self) -> None:
-        """An interrupt that came too late is taken back."""
-        try:
-            if self._interrupted:
-                _set_async_exception(ctypes.c_ulong(self._thread), None)
-                self._interrupted = False
-        except BaseException:  # noqa: BLE001 - the interrupt itself, which arrived here
-            self._interrupted = False
+        """No interrupt reaches this row from now on; one that arrives in here came too late, and is dropped."""
+        while True:
+            try:
+                self.running = -1
+                while self._raising:
+                    pass  # it has seen the row run, and raises in a moment
+                if self._raised:
+                    _set_async_exception(ctypes.c_ulong(self._thread), None)
+                    self._raised = False
+            except BaseException:  # noqa: BLE001, S112
+                continue
+            return
 
     def begin(self, row: int, /) -> None:
         """See `_core.pyi`."""
@@ -137,12 +146,16 @@ class Slice:
 
     def interrupt(self, row: int, exception: type[BaseException], /) -> bool:
         """See `_core.pyi`."""
-        with self._lock:
+        # No lock: the row's thread must not be interrupted while it holds one.
+        self._raising = True
+        try:
             if self.running != row or not self._thread:
                 return False
-            self._interrupted = True
+            self._raised = True
             _set_async_exception(ctypes.c_ulong(self._thread), ctypes.py_object(exception))
             return True
+        finally:
+            self._raising = False
 
     def record(self, row: int, outcome: int, value: Any, /) -> None:
         """See `_core.pyi`."""
