@@ -78,11 +78,12 @@ test-cpp: $(VENV)/.runtime
 
 test-packaging: $(VENV)/.dev
 	@echo "testing installation from the sdist, with and without a compiler"
-	@$(PYTEST) -m packaging
+	@$(PYTEST) tests/packaging
 
 bench: $(VENV)/.dev build
 	@echo "measuring; leave the machine alone meanwhile"
-	@PYTHONPATH=benchmarks TTP_BACKEND=native $(BIN)/python -m run_all
+	@TTP_BACKEND=native $(BIN)/python benchmarks/run_all.py
+	@TTP_BACKEND=native $(BIN)/python -m pytest -c benchmarks/micro/pytest.ini benchmarks/micro
 
 lint: $(VENV)/.dev
 	@echo "checking formatting, types and imports"

@@ -13,17 +13,18 @@ from typing import Any
 from harness import Bench, Role
 
 RATES = (1_000, 10_000, 100_000, 1_000_000)
+PURE_RATES = (1_000, 10_000)
 BASELINE_RATES = (1_000, 5_000)
 
 
-def at_rate(bench: Bench, rate: int, seconds: int) -> dict[str, float]:
+def at_rate(bench: Bench, rate: int, seconds: int, backend: str = "native") -> dict[str, float]:
     """Percentiles in ms at a rate."""
     bench.fresh()
     handle, path = tempfile.mkstemp(suffix=".json")
     os.close(handle)
     try:
-        with bench.worker(BENCH_LATENCIES=path):
-            sent = Role("load.py", "paced", rate, seconds, environment=bench.environment()).run()
+        with bench.worker(backend=backend, BENCH_LATENCIES=path):
+            sent = Role("load.py", "paced", rate, seconds, environment=bench.environment(backend)).run()
             bench.wait_for("done", int(sent["tasks"]) + 1)
         seen = json.loads(Path(path).read_text())
     finally:
@@ -47,7 +48,8 @@ def baseline_at_rate(bench: Bench, rate: int, seconds: int) -> dict[str, float]:
 def measure(bench: Bench, seconds: int = 5) -> dict[str, Any]:
     """All rates."""
     return {
-        "ttp": [at_rate(bench, rate, seconds) for rate in RATES],
+        "native": [at_rate(bench, rate, seconds) for rate in RATES],
+        "pure": [at_rate(bench, rate, seconds, "python") for rate in PURE_RATES],
         "baseline": [baseline_at_rate(bench, rate, seconds) for rate in BASELINE_RATES],
     }
 

@@ -5,11 +5,11 @@ from typing import Any
 from harness import Bench, Role
 
 
-def many(bench: Bench, count: int) -> dict[str, float]:
+def many(bench: Bench, count: int, backend: str = "native") -> dict[str, float]:
     """Tasks a second by submit_many, until every result is stored; every 1000th is read back and checked."""
     bench.fresh()
-    with bench.worker():
-        role = Role("load.py", "many", count, environment=bench.environment())
+    with bench.worker(backend=backend):
+        role = Role("load.py", "many", count, environment=bench.environment(backend))
         role.go()
         ended = bench.wait_for("done", count)
         sent = role.result()
@@ -17,11 +17,11 @@ def many(bench: Bench, count: int) -> dict[str, float]:
     return {"tasks": count, "rate": count / (ended - sent["begun"])}
 
 
-def idle(bench: Bench, count: int = 3000) -> dict[str, Any]:
+def idle(bench: Bench, count: int = 3000, backend: str = "native") -> dict[str, Any]:
     """Milliseconds from `submit` to acceptance and to the result, nothing else going on."""
     bench.fresh()
-    with bench.worker():
-        return Role("load.py", "idle", count, environment=bench.environment()).run()
+    with bench.worker(backend=backend):
+        return Role("load.py", "idle", count, environment=bench.environment(backend)).run()
 
 
 def threads(bench: Bench, number: int, count: int) -> dict[str, float]:
@@ -34,7 +34,9 @@ def measure(bench: Bench, count: int = 2_000_000) -> dict[str, Any]:
     """All of it."""
     return {
         "many": many(bench, count),
+        "many_pure": many(bench, count // 50, "python"),
         "idle": idle(bench),
+        "idle_pure": idle(bench, 1000, "python"),
         "submit_1": threads(bench, 1, 10_000),
         "submit_64": threads(bench, 64, 128_000),
     }
