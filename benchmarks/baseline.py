@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import harness
 import load
@@ -72,5 +73,6 @@ def latency(count: int) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    role = {"push": push, "pop": pop, "paced": paced, "latency": latency}[sys.argv[1]]
+    roles: dict[str, Callable[..., object]] = {"push": push, "pop": pop, "paced": paced, "latency": latency}
+    role = roles[sys.argv[1]]
     harness.play(lambda: role(*map(int, sys.argv[2:])))

@@ -78,7 +78,11 @@ def _commit() -> str:
             ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=True
         ).stdout.strip()
         changed = subprocess.run(
-            ["git", "status", "--porcelain", "--", "../src", "../csrc"], cwd=here, capture_output=True, text=True, check=True
+            ["git", "status", "--porcelain", "--", "../src", "../csrc"],
+            cwd=here,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout
     except (OSError, subprocess.CalledProcessError):
         return "unknown"

@@ -113,6 +113,8 @@ def pace(rate: int, seconds: float, send: Callable[[int], object]) -> dict[str, 
 
 
 if __name__ == "__main__":
-    role = {"emit": emit, "waits": waits, "many": many, "idle": idle, "threads": threads, "paced": paced}[sys.argv[1]]
+    roles: dict[str, Callable[..., object]]
+    roles = {"emit": emit, "waits": waits, "many": many, "idle": idle, "threads": threads, "paced": paced}
+    role = roles[sys.argv[1]]
     with app:
         harness.play(lambda: role(*map(int, sys.argv[2:])))

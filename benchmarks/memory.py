@@ -28,7 +28,7 @@ def queued(bench: Bench, count: int = 1_000_000) -> dict[str, float]:
     bench.fresh()
     Role("load.py", "emit", count, environment=bench.environment()).run()
     stream = bench.app.keys("default").stream(1)
-    stored = int(bench.redis.memory_usage(stream, samples=0))
+    stored = int(bench.redis.memory_usage(stream, samples=0) or 0)
     payload = sum(len(encode_row(("pump-1", n, 21.5))) for n in range(count))
     bench.clean()
     return {"tasks": count, "payload": payload / count, "stored": stored / count}

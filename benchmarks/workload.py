@@ -38,13 +38,13 @@ def noop(device: str, sequence: int, value: float) -> None:
 
 
 @app.task(retry=retry, timeout=5.0)
-def echo(device: str, sequence: int, value: float) -> int:
+def echo(device: str, sequence: int, value: float) -> int:  # noqa: ARG001
     """Give something back."""
     return sequence
 
 
 @app.task(retry=retry, timeout=5.0)
-def wait_1_ms(sequence: int) -> None:
+def wait_1_ms(sequence: int) -> None:  # noqa: ARG001
     """Wait, as for a database."""
     time.sleep(0.001)
 

@@ -5,8 +5,9 @@ import pickle
 from types import ModuleType
 
 import pytest
-from conftest import ARGUMENTS
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from conftest import ARGUMENTS
 
 
 @pytest.mark.benchmark(group="encode")

@@ -4,8 +4,9 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from conftest import ARGUMENTS
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from conftest import ARGUMENTS
 
 ROWS = 1000
 
@@ -36,9 +37,9 @@ def test_dispatch(core: ModuleType, benchmark: BenchmarkFixture) -> None:
     def handler(device: str, sequence: int, value: float) -> None:
         pass
 
-    def run() -> Any:  # noqa: ANN401
+    def run() -> Any:
         part = core.Slice(view, 0, ROWS)
-        part.run(handler, lambda row, error: core.DEAD)
+        part.run(handler, lambda _row, _error: core.DEAD)
         return part.settle()
 
     assert benchmark(run)[1] == bytes([core.DONE]) * ROWS
@@ -63,7 +64,7 @@ def test_emit(core: ModuleType, benchmark: BenchmarkFixture) -> None:
             done.release()
 
     outbox = core.Outbox(
-        core.MemoryPool(32 * 1024, 64), bytes(12), on_sealed=drop, on_submit=lambda frame: None, on_full=lambda: None
+        core.MemoryPool(32 * 1024, 64), bytes(12), on_sealed=drop, on_submit=lambda _: None, on_full=lambda: None
     )
     outbox.attended = True
     emit = core.Route(outbox, name="noop", queue="default", owner=None, min_args=3, max_args=3)
