@@ -160,7 +160,7 @@ class Outbox:
         on_full: Callable[[], None],  # the pool is empty: returns when a block may be free, else raises
     ) -> None: ...
     attended: bool
-    """Whether somebody waits for frames: False at first and after reset. While it is False each append calls on_sealed."""
+    """Whether somebody waits for frames. False at first and after reset: then each append calls on_sealed."""
     offset_us: int
     """Added to the local wall clock for created_at: server time minus local time."""
 
@@ -301,7 +301,6 @@ class Slice:
 
     @property
     def halted(self) -> bool: ...
-
     def interrupt(self, row: int, exception: type[BaseException], /) -> bool:
         """Raise exception in the thread inside `run`, if `running` is still row; else False. Cleared on return."""
 
@@ -339,7 +338,10 @@ class ResultBlock:
 
 @final
 class Queue:
-    """Bounded multi-producer multi-consumer queue of Python objects over the lock-free ring. Capacity: a power of two, else ValueError."""
+    """Bounded multi-producer multi-consumer queue of Python objects over the lock-free ring.
+
+    Capacity: a power of two, else ValueError.
+    """
 
     def __init__(self, capacity: int, /) -> None: ...
     def __len__(self) -> int: ...

@@ -20,7 +20,7 @@ NDARRAY: Final = 4
 
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the wall clock's zero, whatever the zone
 _MICROSECOND = timedelta(microseconds=1)
-_PLAIN = (bool, int, float, str, bytes, list, tuple, dict)
+_PLAIN: Final[tuple[Any, ...]] = (int, float, str, bytes, list, tuple, dict)
 
 
 class Ext:
@@ -33,7 +33,7 @@ class Ext:
         self.data = data
 
 
-def encode(value: Any) -> Any:  # noqa: ANN401, PLR0911 - one line a type
+def encode(value: Any) -> Any:  # noqa: PLR0911 - one line a type
     """Something plainer to encode in place of the value, or an `Ext`. TypeError or ValueError if it cannot travel."""
     if isinstance(value, enum.Enum):
         return value.value
@@ -49,7 +49,9 @@ def encode(value: Any) -> Any:  # noqa: ANN401, PLR0911 - one line a type
     if numpy is not None:
         if isinstance(value, numpy.ndarray):
             return Ext(NDARRAY, _pack_array(value))
-        if isinstance(value, numpy.bool_ | numpy.integer | numpy.floating | numpy.str_ | numpy.bytes_):
+        if isinstance(value, numpy.floating):
+            return float(value)  # item() of a long double is one again
+        if isinstance(value, numpy.bool_ | numpy.integer | numpy.str_ | numpy.bytes_):
             return value.item()
     for plain in _PLAIN:
         if isinstance(value, plain):
@@ -60,7 +62,7 @@ def encode(value: Any) -> Any:  # noqa: ANN401, PLR0911 - one line a type
     )
 
 
-def decode(code: int, data: bytes) -> Any:  # noqa: ANN401
+def decode(code: int, data: bytes) -> Any:
     """The value of an extension. ValueError if the code is unknown or the data malformed."""
     if code == DATETIME:
         return _unpack_datetime(data)
@@ -95,7 +97,7 @@ def _unpack_datetime(data: bytes) -> datetime:
         raise ValueError("datetime out of range") from None
 
 
-def _pack_array(value: Any) -> bytes:  # noqa: ANN401 - a NumPy array
+def _pack_array(value: Any) -> bytes:
     from ttp.native import pack  # noqa: PLC0415 - the twins import this module
 
     if value.dtype.hasobject or value.dtype.fields is not None:
@@ -103,7 +105,7 @@ def _pack_array(value: Any) -> bytes:  # noqa: ANN401 - a NumPy array
     return pack([value.dtype.str, list(value.shape), value.tobytes()])
 
 
-def _unpack_array(data: bytes) -> Any:  # noqa: ANN401 - a NumPy array
+def _unpack_array(data: bytes) -> Any:
     from ttp.native import unpack  # noqa: PLC0415
 
     try:
@@ -125,11 +127,12 @@ def _unpack_array(data: bytes) -> Any:  # noqa: ANN401 - a NumPy array
 Convert = Callable[[Any], Any]
 
 
-def converter(annotation: Any) -> Convert | None:  # noqa: ANN401, PLR0911 - one case a kind of annotation
+def converter(annotation: Any) -> Convert | None:  # noqa: PLR0911 - one case a kind of annotation
     """What makes the annotated type out of what arrived; None where nothing needs converting.
 
     Knows dataclasses, enums, tuples, and Optional, Union, list and dict of these. What does not fit the
-    annotation is left as it arrived: the wire has no types but its own.
+    annotation is left as it arrived: the wire has no types but its own. Only a dict that does not fit its
+    dataclass, and a value that is no member of its enum, raise what the class raises: TypeError, ValueError.
     """
     import types  # noqa: PLC0415
     import typing  # noqa: PLC0415
@@ -142,12 +145,12 @@ def converter(annotation: Any) -> Convert | None:  # noqa: ANN401, PLR0911 - one
         return _union([a for a in arguments if a is not type(None)])
     if annotation is tuple or origin is tuple:
         return _tuple(arguments)
-    if origin is list and (item := converter(arguments[0])) is not None:
-        return lambda value: [item(v) for v in value] if isinstance(value, list) else value
-    if origin is dict and len(arguments) == 2 and (item := converter(arguments[1])) is not None:
-        return lambda value: {k: item(v) for k, v in value.items()} if isinstance(value, dict) else value
+    if origin is list:
+        return _list(converter(arguments[0]))
+    if origin is dict and len(arguments) == 2:
+        return _dict(converter(arguments[1]))
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
-        return lambda value: value if value is None else annotation(value)
+        return _enum(annotation)
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return _dataclass(annotation)
     return None
@@ -158,29 +161,53 @@ def argument_converter(function: Callable[..., Any]) -> Callable[..., Any] | Non
     import functools  # noqa: PLC0415
     import inspect  # noqa: PLC0415
 
-    hints = _hints(function.__init__ if isinstance(function, type) else function)
-    parameters = inspect.signature(function).parameters.values()
-    by_name = {p.name: c for p in parameters if (c := converter(hints.get(p.name))) is not None}
-    if not by_name:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # some builtins have none
         return None
-    positional = [by_name.get(p.name) for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    hints = _hints(function.__init__ if isinstance(function, type) else function)  # type: ignore[misc]
+    found = {p.name: converter(hints.get(p.name)) for p in parameters}
+    if not any(found.values()):
+        return None
+    positional = [found[p.name] for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
+    named = {p.name: found[p.name] for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    other = next((found[p.name] for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+    other_named = next((found[p.name] for p in parameters if p.kind is p.VAR_KEYWORD), None)
 
     @functools.wraps(function)
-    def convert(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
-        converted = [c(a) if c is not None else a for c, a in zip(positional, args, strict=False)]
-        named = {name: by_name[name](a) if name in by_name else a for name, a in kwargs.items()}
-        return function(*converted, *args[len(positional) :], **named)
+    def convert(*args: Any, **kwargs: Any) -> Any:
+        each = [*positional[: len(args)], *[other] * (len(args) - len(positional))]
+        converted = [a if c is None else c(a) for c, a in zip(each, args, strict=True)]
+        by_name = {k: named.get(k, other_named) for k in kwargs}
+        return function(*converted, **{k: v if (c := by_name[k]) is None else c(v) for k, v in kwargs.items()})
 
     return convert
 
 
-def _hints(function: Any) -> dict[str, Any]:  # noqa: ANN401
+def _hints(function: Any) -> dict[str, Any]:
     import typing  # noqa: PLC0415
 
     try:
         return typing.get_type_hints(function, include_extras=True)
-    except Exception:  # noqa: BLE001 - names that exist only for type checkers, and the like
+    except Exception:
         return {}
+
+
+def _list(item: Convert | None) -> Convert | None:
+    if item is None:
+        return None
+    return lambda value: [item(v) for v in value] if isinstance(value, list) else value
+
+
+def _dict(item: Convert | None) -> Convert | None:
+    if item is None:
+        return None
+    return lambda value: {k: item(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _enum(cls: Callable[[Any], Any]) -> Convert:
+    # A member's value may be a tuple, which arrives as a list.
+    return lambda value: value if value is None else cls(tuple(value) if isinstance(value, list) else value)
 
 
 def _tuple(items: tuple[Any, ...]) -> Convert:
@@ -203,7 +230,7 @@ def _union(members: list[Any]) -> Convert | None:
     if not converters:
         return None
 
-    def convert(value: Any) -> Any:  # noqa: ANN401
+    def convert(value: Any) -> Any:
         if value is None:
             return None
         for each in converters:
@@ -219,15 +246,21 @@ def _union(members: list[Any]) -> Convert | None:
 
 
 def _dataclass(cls: type) -> Convert:
-    state: dict[str, Convert] = {}
+    convert_field: dict[str, Convert] | None = None
+    later = {field.name for field in dataclasses.fields(cls) if not field.init}
 
-    def convert(value: Any) -> Any:  # noqa: ANN401
+    def convert(value: Any) -> Any:
+        nonlocal convert_field
         if not isinstance(value, dict):
             return value
-        if "fields" not in state:  # late, so that a class may refer to itself
+        if convert_field is None:  # late, so that a class may refer to itself
             hints = _hints(cls)
-            fields = {f.name: c for f in dataclasses.fields(cls) if (c := converter(hints.get(f.name))) is not None}
-            state["fields"] = lambda given: {k: fields[k](v) if k in fields else v for k, v in given.items()}
-        return cls(**state["fields"](value))
+            fields = dataclasses.fields(cls)
+            convert_field = {f.name: c for f in fields if (c := converter(hints.get(f.name))) is not None}
+        arrived = {k: convert_field[k](v) if k in convert_field else v for k, v in value.items()}
+        made = cls(**{k: v for k, v in arrived.items() if k not in later})
+        for name in later & arrived.keys():
+            object.__setattr__(made, name, arrived[name])  # the class may be frozen
+        return made
 
     return convert

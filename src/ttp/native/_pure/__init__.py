@@ -2,14 +2,17 @@
 
 from typing import Final
 
+from ttp.native._pure.children import MAX_UNSETTLED
 from ttp.native._pure.codec import MAX_DEPTH, MAX_TASK, encode_row, pack, unpack
 from ttp.native._pure.crc32c import crc32c
 from ttp.native._pure.frame import MAX_FRAME, MAX_ROWS, WIRE_MAJOR, FrameView, encode_frame
 from ttp.native._pure.histogram import Histogram
-from ttp.native._pure.outbox import MAX_UNSETTLED, FrameWriter, MemoryPool, Outbox, Route, TaskHandle, scope
+from ttp.native._pure.outbox import Outbox, Route, scope
+from ttp.native._pure.pool import FrameWriter, MemoryPool
 from ttp.native._pure.queue import Queue
 from ttp.native._pure.results import ResultBlock
 from ttp.native._pure.slice import BACK, CANCELLED, DEAD, DONE, NONE, RETRY, Slice
+from ttp.native._pure.task_handle import TaskHandle
 
 BACKEND: Final = "python"
 

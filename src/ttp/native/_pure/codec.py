@@ -115,9 +115,9 @@ class Encoder:
         elif -32 <= value < 0:
             self._write(bytes([value + 0x100]))
         else:
-            sizes = ((0xCC, 8), (0xCD, 16), (0xCE, 32), (0xCF, 64)) if value >= 0 else ((0xD0, 7), (0xD1, 15), (0xD2, 31), (0xD3, 63))
-            code, bits = next((c, b) for c, b in sizes if -(2**b) <= value < 2**b)
-            self._write(bytes([code]) + value.to_bytes((bits + 7) // 8, "big", signed=value < 0))
+            size = next(n for n in (1, 2, 4, 8) if (-(2 ** (8 * n - 1)) if value < 0 else 0) <= value < 2 ** (8 * n))
+            code = (0xD0 if value < 0 else 0xCC) + size.bit_length() - 1
+            self._write(bytes([code]) + value.to_bytes(size, "big", signed=value < 0))
 
     def _array(self, value: Sequence[Any], depth: int) -> None:
         if depth > MAX_DEPTH:
@@ -241,7 +241,7 @@ class Decoder:
         except UnicodeDecodeError:
             raise CorruptFrame("string is not UTF-8") from None
 
-    def _token(self) -> tuple[str, Any]:  # noqa: PLR0911, PLR0912 - one line a form
+    def _token(self) -> tuple[str, Any]:
         code = self._uint(1)
         if code <= 0x7F:
             return "scalar", code

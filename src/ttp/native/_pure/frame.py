@@ -3,6 +3,7 @@
 import re
 import struct
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, final
 
 from ttp.errors import CorruptFrame
@@ -78,12 +79,9 @@ def encode_frame(
     size = frame_size(name_raw, queue_raw, len(body), len(rows), derived=derived)
     if size > MAX_FRAME:
         raise ValueError(f"frame larger than {MAX_FRAME} bytes")
-    out = bytearray(
-        HEADER.pack(
-            b"TTPF", WIRE_MAJOR, 0, flags, HEADER.size, priority, crashes, len(rows), fid, origin, producer,
-            attempt, deferrals, created_at, size, len(sections), 0,
-        )  # fmt: skip
-    )
+    numbers = (WIRE_MAJOR, 0, flags, HEADER.size, priority, crashes, len(rows), fid, origin)
+    more_numbers = (attempt, deferrals, created_at, size, len(sections), 0)
+    out = bytearray(HEADER.pack(b"TTPF", *numbers, producer, *more_numbers))
     offset = HEADER.size + ENTRY.size * len(sections)
     for kind, data in sections:
         out += ENTRY.pack(kind, 0, offset, len(data), len(data))
@@ -103,11 +101,10 @@ class FrameView:
         if not isinstance(data, bytes):
             raise TypeError("a frame is bytes")
         self.data = data
+        self._count: int
         _check_outside(data)
-        (
-            _, _, kind, self.flags, header, self.priority, self.crashes, self._count, self.fid, self.origin,
-            self.producer, self.attempt, self.deferrals, self.created_at, _, sections, _,
-        ) = HEADER.unpack_from(data)  # fmt: skip
+        _, _, kind, self.flags, header, self.priority, self.crashes, self._count, *rest = HEADER.unpack_from(data)
+        self.fid, self.origin, self.producer, self.attempt, self.deferrals, self.created_at, _, sections, _ = rest
         _refuse_if(kind != 0, "unknown kind")
         _refuse_if(self.flags & 0xFF & ~RESULTS, "unknown required flag")
         _refuse_if(header != HEADER.size, "unknown header length")
@@ -145,7 +142,7 @@ class FrameView:
             raise CorruptFrame("no rows")
         _refuse_if(len(ends) != 4 * self._count, "row ends do not match the count")
         numbers = struct.unpack(f"<{self._count}I", ends)
-        _refuse_if(any(b < a for a, b in zip(numbers, numbers[1:], strict=False)), "row ends are not rising")
+        _refuse_if(any(b < a for a, b in pairwise(numbers)), "row ends are not rising")
         _refuse_if(numbers[-1] != len(rows), "row ends do not match the rows")
         return rows, numbers
 
@@ -155,7 +152,7 @@ class FrameView:
             return None
         _refuse_if(len(index) != 2 * self._count, "index does not match the count")
         numbers = struct.unpack(f"<{self._count}H", index)
-        _refuse_if(any(b <= a for a, b in zip(numbers, numbers[1:], strict=False)), "index is not rising")
+        _refuse_if(any(b <= a for a, b in pairwise(numbers)), "index is not rising")
         return numbers
 
     def __len__(self) -> int:
@@ -197,7 +194,7 @@ class FrameView:
         rows = tuple(rows)
         for row in rows:
             self._check_row(row)
-        if any(b <= a for a, b in zip(rows, rows[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(rows)):
             raise ValueError("rows must rise")
         return encode_frame(
             [bytes(self.row(row)) for row in rows],
@@ -277,7 +274,7 @@ def _indices(index: Sequence[int], count: int) -> bytes:
     numbers = tuple(index)
     for number in numbers:
         _within(number, 0, 0xFFFF, "index")
-    if any(b <= a for a, b in zip(numbers, numbers[1:], strict=False)):
+    if any(b <= a for a, b in pairwise(numbers)):
         raise ValueError("index must rise")
     if len(numbers) != count:
         raise ValueError("index must have one entry a row")

@@ -47,8 +47,9 @@ class ResultBlock:
             raise CorruptFrame("result count exceeds the block")
         indices = struct.unpack_from(f"<{count}H", block, 8)
         outcomes = struct.unpack_from(f"<{count}B", block, 8 + 2 * count)
+        ends = struct.unpack_from(f"<{count}I", block, ends_at)
         begin = values_at
-        for index, outcome, end in zip(indices, outcomes, struct.unpack_from(f"<{count}I", block, ends_at), strict=True):
+        for index, outcome, end in zip(indices, outcomes, ends, strict=True):
             if not 1 <= outcome <= 4:
                 raise CorruptFrame("unknown outcome")
             if not begin <= values_at + end <= len(block):

@@ -5,9 +5,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final, final
 
+from ttp.native._pure.children import MAX_UNSETTLED, ChildFrames
 from ttp.native._pure.codec import pack
 from ttp.native._pure.frame import FrameView
-from ttp.native._pure.outbox import MAX_UNSETTLED, ChildFrames, FrameWriter, Route, scope
+from ttp.native._pure.outbox import Route, scope
+from ttp.native._pure.pool import FrameWriter
 from ttp.native._pure.results import encode_block
 
 NONE: Final = 0
@@ -19,6 +21,8 @@ BACK: Final = 5
 
 _set_async_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
 
+OnError = Callable[[int, BaseException], int]
+
 
 @final
 class Slice:
@@ -26,7 +30,7 @@ class Slice:
 
     def __init__(self, frame: FrameView, start: int, stop: int, /) -> None:
         if not 0 <= start <= stop <= len(frame):
-            raise ValueError("start and stop must lie within the frame, in order")
+            raise ValueError("a slice is a range of the frame's rows")
         self.frame = frame
         self.start = start
         self.stop = stop
@@ -34,39 +38,36 @@ class Slice:
         self.running = -1
         self.halted = False
         self.state: Any = None
-        self._current = -1  # running, or on its way through on_error
+        self.in_hand = -1  # the row that is running, or on its way through on_error
         self._outcomes = bytearray(stop - start)
         self._first = start  # the row of _outcomes[0]
-        self._records: list[tuple[int, int, bytes]] = []
+        self._records: list[tuple[int, int, bytes]] = []  # row, outcome, value
         self._record_bytes = 0
         self._children = ChildFrames()
-        self._lock = threading.RLock()  # ending a row and settling exclude each other
+        self._lock = threading.RLock()  # ending a row, interrupting it and settling exclude each other
         self._thread = 0
-        self._raising = False  # an interrupt is about to be raised
-        self._raised = False  # one is on its way
-
-    def _set(self, row: int, outcome: int) -> None:
-        self._outcomes[row - self._first] = outcome
+        self._interrupt: type[BaseException] | None = None  # on its way to that thread
 
     def cancel(self, row: int, /) -> None:
         """See `_core.pyi`."""
-        if not self.next <= row < self.stop:
-            raise ValueError("only an unstarted row can be cancelled")
         with self._lock:
+            if not self.next <= row < self.stop:
+                raise ValueError("only an unstarted row can be cancelled")
             if self._outcomes[row - self._first] != CANCELLED:
-                self._set(row, CANCELLED)
-                self.record(row, CANCELLED, None)
+                self._outcomes[row - self._first] = CANCELLED
+                if self.frame.results:
+                    self._add(row, CANCELLED, pack(None))
             self._pass_over()
 
     def _pass_over(self) -> None:
         """Move next past cancelled rows."""
-        while self._current < 0 and self.next < self.stop and self._outcomes[self.next - self._first] == CANCELLED:
+        while self.in_hand < 0 and self.next < self.stop and self._outcomes[self.next - self._first] == CANCELLED:
             self.next += 1
 
-    def run(self, handler: Callable[..., Any], on_error: Callable[[int, BaseException], int], /) -> None:
+    def run(self, handler: Callable[..., Any], on_error: OnError, /) -> None:
         """See `_core.pyi`."""
-        if self._thread:
-            raise RuntimeError("the slice is running")
+        if self.in_hand >= 0:
+            raise RuntimeError("a row of the slice is running")
         token = scope.set(self)
         self._thread = threading.get_ident()
         try:
@@ -76,68 +77,77 @@ class Slice:
             self._thread = 0
             scope.reset(token)
 
-    def _run_row(self, row: int, handler: Callable[..., Any], on_error: Callable[[int, BaseException], int]) -> None:
-        error: BaseException | None = None
-        value: Any = None
+    def _run_row(self, row: int, handler: Callable[..., Any], on_error: OnError) -> None:
+        value, error = None, None
+        self._begin(row)
         try:
-            self.begin(row)
             args, kwargs = self.frame.arguments(row)
             value = handler(*args, **kwargs)
-        except BaseException as raised:  # noqa: BLE001 - every one goes to on_error
+        except BaseException as raised:
             error = raised
-        self._quiet()
-        if error is None:
+        while True:
             try:
-                self.finish(row, DONE, value)
-            except BaseException as raised:  # noqa: BLE001 - the result cannot be encoded
-                error = raised
-            else:
+                self._shield()
+                break
+            except BaseException as late:
+                # An interrupt that arrives here came too late.
+                error = error if type(late) is self._interrupt else error or late
+        try:
+            if error is None:
+                self._finish(row, DONE, value)
                 return
+        except BaseException as raised:
+            error = raised
         with self._lock:
             self._children.end(keep=False)
         outcome = BACK
         try:
-            outcome = on_error(row, error)
+            outcome = _checked(on_error(row, error))
+        except BaseException:
+            self._records = [record for record in self._records if record[0] != row]
+            raise
         finally:
             self._end(row, outcome)
 
-    def _quiet(self) -> None:
-        """No interrupt reaches this row from now on; one that arrives in here came too late, and is dropped."""
-        while True:
-            try:
-                self.running = -1
-                while self._raising:
-                    pass  # it has seen the row run, and raises in a moment
-                if self._raised:
-                    _set_async_exception(ctypes.c_ulong(self._thread), None)
-                    self._raised = False
-            except BaseException:  # noqa: BLE001, S112
-                continue
-            return
+    def _shield(self) -> None:
+        """Nobody interrupts from here on; what is still on its way is taken back."""
+        with self._lock:
+            self.running = -1
+            if self._interrupt is not None:
+                _set_async_exception(ctypes.c_ulong(self._thread), None)
+                self._interrupt = None
 
     def begin(self, row: int, /) -> None:
         """See `_core.pyi`."""
+        if self.in_hand >= 0:
+            raise ValueError("a row of the slice is running")
+        self._begin(row)
+
+    def _begin(self, row: int) -> None:
         with self._lock:
             if row != self.next or row >= self.stop:
-                raise ValueError(f"row {row} is not the next one")
-            self._current = self.running = row
+                raise ValueError("only the next row can begin")
+            self.in_hand = self.running = row
             self.next = row + 1
 
     def finish(self, row: int, outcome: int, value: Any = None, /) -> None:
         """See `_core.pyi`."""
-        if row != self._current:
-            raise ValueError(f"row {row} is not running")
+        if row < 0 or row != self.in_hand or self._thread:
+            raise ValueError("only a row that was begun can end")
+        self._finish(row, _checked(outcome), value)
+
+    def _finish(self, row: int, outcome: int, value: Any) -> None:
         data = pack(value) if outcome == DONE and self.frame.results else None
         with self._lock:
             if data is not None:
                 self._add(row, DONE, data)
-            self._children.end(keep=outcome == DONE)
             self._end(row, outcome)
 
     def _end(self, row: int, outcome: int) -> None:
         with self._lock:
-            self._set(row, outcome)
-            self._current = self.running = -1
+            self._children.end(keep=outcome == DONE)
+            self._outcomes[row - self._first] = outcome
+            self.in_hand = self.running = -1
             self._pass_over()
 
     def halt(self) -> None:
@@ -146,24 +156,28 @@ class Slice:
 
     def interrupt(self, row: int, exception: type[BaseException], /) -> bool:
         """See `_core.pyi`."""
-        # No lock: the row's thread must not be interrupted while it holds one.
-        self._raising = True
-        try:
-            if self.running != row or not self._thread:
+        if not issubclass(exception, BaseException):
+            raise TypeError("exception must be an exception class")
+        with self._lock:
+            if row < 0 or self.running != row or not self._thread:
                 return False
-            self._raised = True
+            self._interrupt = exception
             _set_async_exception(ctypes.c_ulong(self._thread), ctypes.py_object(exception))
             return True
-        finally:
-            self._raising = False
 
     def record(self, row: int, outcome: int, value: Any, /) -> None:
         """See `_core.pyi`."""
+        if _checked(outcome) == BACK:
+            raise ValueError("BACK is no result")
+        if not self.start <= row < self.next:
+            raise ValueError("only a row that was started has a result")
         if self.frame.results:
-            self._add(row, outcome, pack(value))
+            data = pack(value)
+            with self._lock:
+                self._add(row, outcome, data)
 
     def _add(self, row: int, outcome: int, data: bytes) -> None:
-        self._records.append((self.frame.index(row), outcome, data))
+        self._records.append((row, outcome, data))
         self._record_bytes += len(data)
 
     def child(self, route: Route, row: bytes) -> tuple[FrameWriter, int]:
@@ -174,17 +188,16 @@ class Slice:
     def settle(self, *, cut: bool = True) -> tuple[int, bytes, bytes, list[FrameWriter], bool]:
         """See `_core.pyi`."""
         with self._lock:
-            running = self._current >= 0
-            first, end = self.start, self._current if running else self.next
-            outcomes = bytes(self._outcomes[first - self._first : end - self._first])
+            running = self.in_hand >= 0
+            first, end = self.start, self.in_hand if running else self.next
+            outcomes = bytes(self._outcomes[: end - self._first])
             del self._outcomes[: end - self._first]
             self.start = self._first = end
             if cut:
                 self.stop = end + running
                 del self._outcomes[self.stop - self._first :]
-            indices = {self.frame.index(row) for row in range(first, end)}
-            taken = [record for record in self._records if record[0] in indices]
-            self._records = [record for record in self._records if record[0] not in indices]
+            taken = [(self.frame.index(row), outcome, data) for row, outcome, data in self._records if row < end]
+            self._records = [record for record in self._records if record[0] >= end]
             self._record_bytes = sum(len(record[2]) for record in self._records)
             return first, outcomes, encode_block(taken), self._children.take(), running
 
@@ -194,3 +207,7 @@ class Slice:
         return self._record_bytes + self._children.size
 
 
+def _checked(outcome: int) -> int:
+    if not DONE <= outcome <= BACK:
+        raise ValueError(f"not an outcome: {outcome}")
+    return outcome
