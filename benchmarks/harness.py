@@ -34,6 +34,8 @@ class Bench:
         self._url = os.environ.get("TTP_URL")
         if not self._url:
             os.environ["TTP_STATE_DIR"] = self._state
+        self._worker: subprocess.Popen[bytes] | None = None
+        self._worker_log = Path(self._state, "worker.log")
         self._names = 0
         self.app = ttp.App("bench", self._url)
         self.app.open_connection(30.0).close()
@@ -77,6 +79,8 @@ class Bench:
         """The monotonic time at which a counter reached count."""
         deadline = time.monotonic() + patience
         while self.counted(field) < count:
+            if self._worker is not None and self._worker.poll() is not None:
+                raise RuntimeError(f"the worker ended: {self._worker_log.read_text()}")
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{field} is {self.counted(field):,} of {count:,} after {patience} s")
             time.sleep(0.002)
@@ -85,29 +89,29 @@ class Bench:
     @contextmanager
     def worker(self, *options: str, backend: str = "native", **environment: str) -> Iterator[psutil.Process]:
         """A running, connected worker of the workload; it is stopped at the end."""
-        process = subprocess.Popen(
-            [sys.executable, "-m", "ttp", "worker", "workload:app", *options],
-            env=self.environment(backend) | environment,
-            cwd=HERE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-        )
+        with self._worker_log.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "ttp", "worker", "workload:app", *options],
+                env=self.environment(backend) | environment,
+                cwd=HERE,
+                stdout=log,
+                stderr=log,
+            )
+        self._worker = process
         try:
-            keys = self.app.keys("default")
-            deadline = time.monotonic() + 30
-            while not self.redis.hlen(keys.workers):
-                if process.poll() is not None or time.monotonic() > deadline:
-                    process.kill()
-                    raise RuntimeError(f"the worker did not start: {process.communicate()[1].decode()}")
+            while not self.redis.hlen(self.app.keys("default").workers):
+                if process.poll() is not None:
+                    raise RuntimeError(f"the worker did not start: {self._worker_log.read_text()}")
                 time.sleep(0.01)
             yield psutil.Process(process.pid)
         finally:
+            self._worker = None
             process.send_signal(signal.SIGTERM)
             try:
-                process.communicate(timeout=40)
+                process.wait(40)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.communicate()
+                process.wait()
 
 
 class Role:
