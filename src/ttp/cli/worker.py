@@ -37,4 +37,4 @@ def worker(
         "verbose": verbose,
     }
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, "-m", "ttp.worker", json.dumps(options)])  # noqa: S606 - ourselves
+    os.execv(sys.executable, [sys.executable, "-m", "ttp.serve", json.dumps(options)])  # noqa: S606 - ourselves

@@ -1,4 +1,4 @@
-"""What `ttp worker` becomes once its command line is read: `python -m ttp.worker OPTIONS`, options as JSON.
+"""What `ttp worker` becomes once its command line is read: `python -m ttp.serve OPTIONS`, options as JSON.
 
 A process of its own kind, so that the command line's libraries (some 20 MB) are not in every worker.
 
