@@ -68,7 +68,7 @@ def __getattr__(name: str) -> object:
     """Load what producers do not need when it is asked for."""
     if name not in _LATE:
         raise AttributeError(f"module 'ttp' has no attribute {name!r}")
-    from importlib import import_module
+    from importlib import import_module  # noqa: PLC0415 - import ttp has to be quick
 
     value = globals()[name] = getattr(import_module(_LATE[name]), name)
     return value

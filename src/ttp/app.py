@@ -7,9 +7,9 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
-from ttp.coordination.url import Target as ServerTarget
 from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys, check_name
+from ttp.coordination.url import Target as ServerTarget
 from ttp.native import TaskHandle
 from ttp.native.types import argument_converter, converter
 from ttp.policy import Clock, RetryPolicy
@@ -34,7 +34,7 @@ class TaskDecorator(Protocol):
     """`@app.task` and `@app.task(...)`."""
 
     @overload
-    def __call__(self, function: Callable[P, Awaitable[R]], /) -> LocalTask[P, R]: ...  # type: ignore[overload-overlap]
+    def __call__(self, function: Callable[P, Awaitable[R]], /) -> LocalTask[P, R]: ...
     @overload
     def __call__(self, function: Callable[P, R], /) -> LocalTask[P, R]: ...
     @overload
@@ -102,7 +102,12 @@ class App:
             clock=self.clock,
         )
         ref = weakref.ref(self)
-        atexit.register(lambda: (app := ref()) and app.close())
+
+        def close() -> None:
+            if (app := ref()) is not None:
+                app.close()
+
+        atexit.register(close)
 
     def __repr__(self) -> str:
         return f"<App {self.name!r}, {len(self._handlers)} tasks>"
@@ -111,7 +116,7 @@ class App:
 
     @property
     def task(self) -> TaskDecorator:
-        """Make a function a task: `@app.task`, or `@app.task(name=…, queue=…, priority=…, timeout=…, retry=…, result_ttl=…)`.
+        """Make a function a task: `@app.task`, or `@app.task(name=…, queue=…)` and so on.
 
         Args:
             name: under which workers know it; default: the function's qualified name.
@@ -121,9 +126,9 @@ class App:
             retry: when a failed call is tried again; default: the app's policy.
             result_ttl: seconds that outcomes are kept; default: the app's.
         """
-        return self._decorate  # type: ignore[return-value]
+        return self._decorate
 
-    def _decorate(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:  # noqa: ANN401
+    def _decorate(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         if function is None:
             return lambda f: self._register(f, **options)
         return self._register(function, **options)

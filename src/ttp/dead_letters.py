@@ -93,7 +93,7 @@ class _Entry:
             yield DeadLetter(self, row, record_of[self.view.index(row)])
 
     def task_id(self, row: int) -> TaskId:
-        assert self.view is not None  # noqa: S101 - the caller has looked
+        assert self.view is not None
         return TaskId(self._keys.queue, self._keys.partition, self.view.origin, self.view.index(row))
 
     def take(self, row: int, *, revive: bool) -> None:
@@ -121,7 +121,7 @@ class _Entry:
         self._id, self._rows = rest_id, rest
 
     def _records_of(self, rows: list[int]) -> list[list[Any]]:
-        assert self.view is not None  # noqa: S101 - a corrupt frame has one row, and no rest
+        assert self.view is not None
         left = {self.view.index(row) for row in rows}
         kept = [[[i for i in record[0] if i in left], *record[1:]] for record in self._records]
         return [record for record in kept if record[0]]

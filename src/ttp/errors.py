@@ -67,7 +67,7 @@ class TaskFailed(TtpError):
         self.traceback = traceback
 
 
-class Reject(Exception):  # noqa: N818 - an instruction, not an error
+class Reject(Exception):
     """Raise in a handler to make the task a dead letter now, whatever its retry policy."""
 
     def __init__(self, reason: str = "") -> None:
@@ -75,7 +75,7 @@ class Reject(Exception):  # noqa: N818 - an instruction, not an error
         self.reason = reason
 
 
-class RetryAfter(Exception):  # noqa: N818
+class RetryAfter(Exception):
     """Raise in a handler to be tried again after this many seconds; the attempt is charged."""
 
     def __init__(self, seconds: float, reason: str = "") -> None:
@@ -84,5 +84,5 @@ class RetryAfter(Exception):  # noqa: N818
         self.reason = reason
 
 
-class TaskTimeout(Exception):  # noqa: N818
+class TaskTimeout(Exception):
     """Raised inside a handler whose time is up. Catch it to clean up; then let it go on."""

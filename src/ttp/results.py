@@ -63,7 +63,12 @@ class ResultReader:
         self.clock = clock
         self._start()
         ref = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: (r := ref()) and r._start())  # noqa: SLF001
+
+        def start_anew() -> None:
+            if (reader := ref()) is not None:
+                reader._start()  # noqa: SLF001
+
+        os.register_at_fork(after_in_child=start_anew)
 
     def _start(self) -> None:
         self._io = threading.Lock()
@@ -96,7 +101,7 @@ class ResultReader:
                 self._frames.popitem(last=False)
         return frame
 
-    def call(self, command: commands.Command) -> Any:  # noqa: ANN401 - a server reply
+    def call(self, command: commands.Command) -> Any:
         """One command on the reader's own connection."""
         with self._io:
             for attempt in (1, 2):
@@ -119,7 +124,7 @@ class ResultReader:
             frame = self._frames.get(origin)
             hinted = origin in self._hinted
         found = frame.find(index) if frame is not None else None
-        if (found is None or found[0] == RETRY) and hinted or found is not None and found[0] == DEAD:
+        if ((found is None or found[0] == RETRY) and hinted) or (found is not None and found[0] == DEAD):
             # A dead task may have been replayed since.
             with self._lock:
                 self._hinted.pop(origin, None)
@@ -204,7 +209,7 @@ class ResultOwner:
 
         return await asyncio.to_thread(self.status, handle)
 
-    def result(self, handle: TaskHandle[Any], timeout: float | None = None) -> Any:  # noqa: ANN401
+    def result(self, handle: TaskHandle[Any], timeout: float | None = None) -> Any:
         """Wait for the result.
 
         Args:
@@ -251,7 +256,7 @@ class ResultOwner:
         found = frame.find(handle.index)
         return None if found is None or found[0] == RETRY else found
 
-    async def wait(self, handle: TaskHandle[Any]) -> Any:  # noqa: ANN401
+    async def wait(self, handle: TaskHandle[Any]) -> Any:
         """`result` for event loops, without a timeout of its own (use `asyncio.timeout`)."""
         import asyncio  # noqa: PLC0415
 
@@ -287,7 +292,7 @@ class ResultOwner:
         )
         return True
 
-    def _unwrap(self, handle: TaskHandle[Any], outcome: int, value: Any) -> Any:  # noqa: ANN401
+    def _unwrap(self, handle: TaskHandle[Any], outcome: int, value: Any) -> Any:
         if outcome == DONE:
             return value if self._convert is None else self._convert(value)
         if outcome == CANCELLED:

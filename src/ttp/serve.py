@@ -33,7 +33,7 @@ def main(target: str, *, url: str | None, verbose: bool, burst: bool, **options:
     try:
         WorkerPool(app, **options).run(burst=burst)
     except ServerRefused as error:
-        print(f"ttp worker: {error}", file=sys.stderr)
+        sys.stderr.write(f"ttp worker: {error}\n")
         sys.exit(EXIT_REFUSED)
     except ValueError as error:
         _refuse(str(error))
@@ -60,7 +60,7 @@ def load_app(target: str) -> App:
 
 
 def _refuse(why: str) -> NoReturn:
-    print(f"ttp worker: {why}", file=sys.stderr)
+    sys.stderr.write(f"ttp worker: {why}\n")
     sys.exit(EXIT_IMPORT)
 
 

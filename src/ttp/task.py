@@ -33,7 +33,9 @@ class TaskId:
                 raise ValueError
             return cls(queue, partition, int(origin, 16), int(index))
         except ValueError:
-            raise ValueError(f"not a task id: {text!r} (expected <queue>.<partition>.<16 hex digits>.<index>)") from None
+            raise ValueError(
+                f"not a task id: {text!r} (expected <queue>.<partition>.<16 hex digits>.<index>)"
+            ) from None
 
 
 @dataclass(frozen=True, slots=True)

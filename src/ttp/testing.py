@@ -37,7 +37,7 @@ def worker(
     def work() -> None:
         try:
             pool.run()
-        except BaseException as error:  # noqa: BLE001 - raised in the test's own thread
+        except BaseException as error:
             failed.append(error)
         finally:
             pool.ready.set()

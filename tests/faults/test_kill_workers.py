@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import ttp
 from real_server import BINARIES, Server
 from ttp.coordination import commands, inspection
@@ -156,5 +157,6 @@ def test_all_executed_each_committed_once(app: ttp.App, tmp_path: Path) -> None:
     look.close()
     assert len(ledger) == TASKS
     assert set(ledger.values()) == {1}
-    print(f"{KILLS} kills, resumed within {max(recoveries):.1f} s, {executions.total() - TASKS} tasks executed twice")
+    twice = executions.total() - TASKS
+    print(f"{KILLS} kills, resumed within {max(recoveries):.1f} s, {twice} tasks executed twice")  # noqa: T201
     assert max(recoveries) <= RESUMED_WITHIN

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 import ttp
 from real_server import Server
 from ttp import testing
@@ -162,7 +163,7 @@ def test_a_full_queue_answers_and_takes_again(app: ttp.App, monkeypatch: pytest.
     @app.task
     def eat(data: bytes) -> None: ...
 
-    producer = app._producer  # noqa: SLF001 - the limit is not an option yet
+    producer = app._producer
     monkeypatch.setattr(producer, "_queue_limit", 100_000)
     monkeypatch.setattr(producer, "submit_timeout", 0.3)
     accepted = 0
@@ -230,16 +231,16 @@ def test_close_says_what_was_not_accepted(tmp_path: os.PathLike[str], caplog: py
 def test_in_an_event_loop_a_full_pool_does_not_block(server: Server) -> None:
     server.signal(signal.SIGSTOP)
 
-    async def fill() -> None:
-        task = app.remote("any")
+    async def fill(own: ttp.App) -> None:
+        task = own.remote("any")
         for n in range(1_000_000):
             task.emit(n, "x" * 1000)
 
     try:
-        with ttp.App("plant", server.url, submit_timeout=60.0) as app:
+        with ttp.App("plant", server.url, submit_timeout=60.0) as own:
             begun = time.monotonic()
             with pytest.raises(ttp.QueueFull):
-                asyncio.run(fill())
+                asyncio.run(fill(own))
             assert time.monotonic() - begun < 30
             server.signal(signal.SIGCONT)
     finally:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from real_server import Server
 
+from real_server import Server
 from ttp import App, Reject, WorkerPool
 from ttp.cli import main
 from ttp.telemetry.sinks.sqlite import SqliteSink

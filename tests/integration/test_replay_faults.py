@@ -10,8 +10,8 @@ from pathlib import Path
 from time import monotonic
 
 import pytest
-from real_server import Server
 
+from real_server import Server
 from ttp.errors import ServerUnavailable
 from ttp.telemetry.delivery import Delivery, Summary
 from ttp.telemetry.recording import Recording

@@ -5,15 +5,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 
 import pytest
+
 import ttp
+from real_server import Server
 from ttp import testing
 from ttp.coordination import inspection
-
-from real_server import Server
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_arguments_arrive_as_annotated(app: ttp.App) -> None:
         return Reading(reading.device, reading.value + at.year)
 
     with testing.worker(app):
-        result = describe.submit(Reading("pump", 1.5), datetime(2026, 1, 1), (1, 2)).result(10)
+        result = describe.submit(Reading("pump", 1.5), datetime(2026, 1, 1, tzinfo=UTC), (1, 2)).result(10)
     assert result == Reading("pump", 2027.5)
 
 
@@ -213,15 +213,15 @@ def test_delay_at_and_priority(app: ttp.App) -> None:
 
     with testing.worker(app) as worker:
         delayed = now.options(delay=1000.0).submit()
-        at = now.options(at=datetime.now() + timedelta(seconds=1000), priority="high").submit()
+        at = now.options(at=datetime.now(UTC) + timedelta(seconds=1000), priority="high").submit()
         assert delayed.status() == "delayed"
         worker.advance(900)
         assert at.status() == "delayed"
         worker.advance(101)
         assert (delayed.result(10), at.result(10)) == ("ran", "ran")
-    for wrong in ({"delay": 1.0, "at": datetime.now()}, {"delay": -1.0}, {"priority": "urgent"}):
+    for wrong in ({"delay": 1.0, "at": datetime.now(UTC)}, {"delay": -1.0}, {"priority": "urgent"}):
         with pytest.raises(ValueError, match=r"delay|priority"):
-            now.options(**wrong)  # type: ignore[arg-type]
+            now.options(**wrong)
 
 
 def test_priorities_are_served_in_order(app: ttp.App) -> None:

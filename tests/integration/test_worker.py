@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 import ttp
 from real_server import Server
 from ttp import testing
@@ -80,7 +81,7 @@ def test_grace_over_the_running_task_goes_back_too(app: ttp.App) -> None:
     handle = stuck.submit()
     over = threading.Event()
     pool = pool_of(app, grace=0.05)
-    pool._overdue = over.set  # type: ignore[method-assign] # noqa: SLF001 - in a process of its own it would end it
+    pool._overdue = over.set  # type: ignore[method-assign]
     thread = threading.Thread(target=pool.run)
     thread.start()
     assert started.wait(10)
@@ -333,7 +334,9 @@ def test_processes_are_replaced_and_follow_their_supervisor(app: ttp.App, server
     worker.wait(10)
     connection = app.open_connection(5.0)
     waiting = threading.Event()
-    while any(name.endswith(tuple("0123456789abcdef")) and str(pid) in name for pid in seen for name in names(connection)):
+    while any(
+        name.endswith(tuple("0123456789abcdef")) and str(pid) in name for pid in seen for name in names(connection)
+    ):
         waiting.wait(0.05)  # until the server has seen the orphans go
     connection.close()
     assert worker.stdout is not None

@@ -17,7 +17,7 @@ def build(twin: Any) -> dict[str, bytes]:
     common = {"name": "ingest", "queue": "default", "producer": bytes(range(12)), "created_at": 1_700_000_000_000_000}
     first = twin.encode_frame(plain, fid=0x0123456789ABCDEF, **common)
     results = twin.encode_frame(
-        [twin.encode_row([], {"device": "ü", "at": datetime(2026, 1, 2, 3, 4, 5, 6)})],
+        [twin.encode_row([], {"device": "ü", "at": datetime(2026, 1, 2, 3, 4, 5, 6)})],  # noqa: DTZ001
         fid=2**64 - 1, priority=0, attempt=3, deferrals=2, crashes=1, flags=1, **common,
     )  # fmt: skip
     value = {

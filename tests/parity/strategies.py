@@ -19,7 +19,9 @@ SCALARS: st.SearchStrategy[Any] = st.one_of(
     st.uuids(),
     st.decimals(allow_nan=False),
 )
-KEYS = st.one_of(st.text(max_size=10), st.integers(-(2**63), 2**64 - 1), st.booleans(), st.none(), st.binary(max_size=5))
+KEYS = st.one_of(
+    st.text(max_size=10), st.integers(-(2**63), 2**64 - 1), st.booleans(), st.none(), st.binary(max_size=5)
+)
 VALUES: st.SearchStrategy[Any] = st.recursive(
     SCALARS,
     lambda inner: st.lists(inner, max_size=5) | st.dictionaries(KEYS, inner, max_size=5),
@@ -30,7 +32,7 @@ KWARGS = st.dictionaries(st.text(max_size=8), VALUES, max_size=3)
 FIDS = st.integers(1, 2**64 - 1)
 
 
-def same(a: Any, b: Any) -> bool:
+def same(a: Any, b: Any) -> bool:  # noqa: PLR0911
     """Equal, types included; datetimes with their offset."""
     if type(a) is not type(b):
         return False

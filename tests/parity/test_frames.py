@@ -77,7 +77,9 @@ def test_frames_agree_and_are_read(both: Twins, frame: dict[str, Any]) -> None:
 def test_derived_frames_agree(both: Twins, frame: dict[str, Any], data: st.DataObject) -> None:
     encoded = encode(both[1], frame)
     rows = sorted(data.draw(st.sets(st.integers(0, len(frame["rows"]) - 1), min_size=1)))
-    changes = data.draw(st.fixed_dictionaries({}, optional={"attempt": st.integers(1, 9), "crashes": st.integers(0, 9)}))
+    changes = data.draw(
+        st.fixed_dictionaries({}, optional={"attempt": st.integers(1, 9), "crashes": st.integers(0, 9)})
+    )
     derived = [twin.FrameView(encoded).derive(rows, fid=78, **changes) for twin in both]
     assert derived[0] == derived[1]
     before, after = both[0].FrameView(encoded), both[0].FrameView(derived[0])

@@ -5,10 +5,11 @@ from collections import deque
 from typing import Any
 
 import pytest
-from conftest import twin
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from twins import twin
 
 
 class QueueMachine(RuleBasedStateMachine):

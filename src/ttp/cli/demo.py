@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
 import typer
 
@@ -82,7 +82,7 @@ class _Demo:
         self._workers = [subprocess.Popen([*command, queue]) for queue in QUEUES]  # noqa: S603 - this package itself
         self._before: Look | None = None
 
-    def __enter__(self) -> "_Demo":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -100,7 +100,7 @@ class Connection:
         self.close()
         from hiredis import pack_command  # noqa: PLC0415 - with redis-py, not before needed
 
-        self._pack = pack_command
+        self._pack = pack_command  # type: ignore[assignment] # its stub takes tuples of one argument
         raw = self._make()
         try:
             raw.connect()

@@ -75,7 +75,12 @@ class Producer:
         self._closed = False
         self._start()
         ref = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: (p := ref()) and p._after_fork())  # noqa: SLF001
+
+        def start_anew() -> None:
+            if (producer := ref()) is not None:
+                producer._after_fork()  # noqa: SLF001
+
+        os.register_at_fork(after_in_child=start_anew)
 
     def _start(self) -> None:
         """The state of a process that has sent nothing yet."""
@@ -181,7 +186,9 @@ class Producer:
                 tasks = sum(map(len, waiting))
                 if error is None and any(chain.full for chain in self._chains.values()):
                     raise QueueFull(f"{tasks} emitted tasks are not accepted yet: the queue is at its limit")
-                raise error or ServerUnavailable(f"{tasks} emitted tasks are not accepted yet; they are kept and resent")
+                raise error or ServerUnavailable(
+                    f"{tasks} emitted tasks are not accepted yet; they are kept and resent"
+                )
             with self._io:
                 try:
                     self._pump(deadline)

@@ -119,7 +119,7 @@ class Task(Generic[P, R]):
         error: Exception | None = None
         try:
             spans = self._route.extend(rows)
-        except Exception as exception:  # noqa: BLE001 - raised again below
+        except Exception as exception:
             spans = getattr(exception, "spans", [])
             error = exception
         if not self._in_handler():
@@ -191,7 +191,7 @@ class BatchTask(Task[P, None], Generic[P, Row]):
         self.__wrapped__ = function
         self.__doc__ = function.__doc__
 
-    def __call__(self, batch: Any) -> None:  # noqa: ANN401 - ttp.Batch[Row], of a later layer
+    def __call__(self, batch: Any) -> None:
         """Run the handler here, on a `Batch`."""
         self.__wrapped__(batch)
 
@@ -199,7 +199,7 @@ class BatchTask(Task[P, None], Generic[P, Row]):
 class _Handles(Sequence[TaskHandle[R]]):
     """Handles of tasks sent together, made when asked for."""
 
-    def __init__(self, owner: Any, spans: list[tuple[int, int, int]]) -> None:  # noqa: ANN401
+    def __init__(self, owner: Any, spans: list[tuple[int, int, int]]) -> None:
         self._owner = owner
         self._spans = spans
         self._starts = [0]
@@ -252,7 +252,11 @@ async def _accepted(producer: Producer, frame: FrameWriter) -> None:
 
     loop = asyncio.get_running_loop()
     done = asyncio.Event()
-    producer.when_accepted(frame, lambda: loop.call_soon_threadsafe(done.set))
+
+    def wake() -> None:
+        loop.call_soon_threadsafe(done.set)
+
+    producer.when_accepted(frame, wake)
     try:
         await asyncio.wait_for(done.wait(), producer.submit_timeout)
     except TimeoutError:

@@ -39,7 +39,7 @@ class Committer:
         drafted = draft(job, now_ms=self.now_ms())
         return drafted, command(job, drafted, consumer=self._consumer, offset_ms=self._clock.offset_ms)
 
-    def answer(self, job: Job, drafted: Draft, reply: Any, line: Line | None = None) -> None:  # noqa: ANN401
+    def answer(self, job: Job, drafted: Draft, reply: Any, line: Line | None = None) -> None:
         """Take a commit's reply. Under job.lock."""
         status, held_id = commands.commit_reply(reply)
         for frame in drafted.children:

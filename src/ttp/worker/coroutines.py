@@ -22,7 +22,7 @@ class AsyncRunner:
 
     def __init__(self, concurrency: int) -> None:
         self._concurrency = concurrency
-        self.ended: Callable[[Job], None] = lambda job: None
+        self.ended: Callable[[Job], None] = lambda _: None
         self._waiting: deque[Slice] = deque()
         self._running: set[asyncio.Task[None]] = set()
         self.loop = asyncio.new_event_loop()
@@ -40,7 +40,7 @@ class AsyncRunner:
         """Few enough rows wait that another frame is welcome."""
         return len(self._waiting) < self._concurrency
 
-    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the loop and wait for it here."""
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
 
@@ -82,7 +82,7 @@ class AsyncRunner:
             async with limit:
                 value = await job.handler.function(*args, **kwargs)
             part.finish(row, DONE, value)
-        except BaseException as raised:  # noqa: BLE001 - a handler may raise anything
+        except BaseException as raised:
             error: BaseException = raised
             if limit.expired() and isinstance(error, TimeoutError):
                 error = TaskTimeout(f"no end within {job.handler.timeout} s")

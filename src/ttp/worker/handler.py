@@ -20,7 +20,7 @@ class Handler:
         kind: "sync" is called for each task, "async" awaited for each, "batch" called for each slice.
         timeout: seconds, or None.
         result_ttl: seconds that an outcome is kept; 0 keeps none.
-        row: the event class of a batch handler.
+        row: makes the events of a batch handler.
         max_events: most events in one call of a batch handler.
     """
 
@@ -31,5 +31,5 @@ class Handler:
     retry: RetryPolicy
     timeout: float | None
     result_ttl: float
-    row: type | None = None
+    row: Callable[..., Any] | None = None
     max_events: int = 4096

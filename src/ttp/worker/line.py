@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ttp.coordination.commands import Command
 from ttp.coordination.backoff import Backoff
+from ttp.coordination.commands import Command
 from ttp.coordination.connection import Connection
 from ttp.errors import ServerRefused, ServerUnavailable
 
@@ -50,7 +50,7 @@ class Line:
                     if self._closed.wait(backoff.next()):
                         raise
 
-    def call(self, command: Command, *, patience: float = 3600.0) -> Any:  # noqa: ANN401 - a server reply
+    def call(self, command: Command, *, patience: float = 3600.0) -> Any:
         """`call_many` for one."""
         return self.call_many([command], patience=patience)[0]
 

@@ -246,7 +246,7 @@ class WorkerPool:
 
 
 @contextlib.contextmanager
-def _entered(lifespan: Any, coroutines: Any) -> Iterator[Any]:  # noqa: ANN401 - two kinds of context manager
+def _entered(lifespan: Any, coroutines: Any) -> Iterator[Any]:
     """Enter a lifespan, sync or async, and yield its state."""
     if lifespan is None:
         yield None

@@ -41,7 +41,7 @@ def _run_batch(job: Job, part: Slice) -> None:
         error: BaseException | None = None
         try:
             job.handler.function(Batch(job.handler.row, job.view, range(first, stop), job.task_id))
-        except BaseException as raised:  # noqa: BLE001 - a handler may raise anything
+        except BaseException as raised:
             error = raised
         for row in range(first, stop):
             if row > first:

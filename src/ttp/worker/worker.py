@@ -17,8 +17,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 from ttp.coordination import commands
-from ttp.coordination.commands import Entry
 from ttp.coordination.backoff import Backoff
+from ttp.coordination.commands import Entry
 from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
 from ttp.errors import ServerRefused, ServerUnavailable
@@ -226,7 +226,7 @@ class Worker:
         age_us = self._committer.now_ms() * 1000 - job.view.created_at
         self.stats.wait.record(max(0, age_us) * 1000, len(job.view))
         if job.handler.kind == "async":
-            assert self._coroutines is not None  # noqa: S101 - made wherever there is an async handler
+            assert self._coroutines is not None
             self._coroutines.start(job)
         elif self._threads is not None:
             self._threads.start(job)
@@ -278,7 +278,7 @@ class Worker:
 
     # replies
 
-    def _answered(self, commit: Commit, reply: Any) -> None:  # noqa: ANN401 - a server reply
+    def _answered(self, commit: Commit, reply: Any) -> None:
         if commit.job is not None and commit.drafted is not None:
             with commit.job.lock:
                 self._committer.answer(commit.job, commit.drafted, reply)

@@ -44,8 +44,9 @@ class Slice:
         self._records: list[tuple[int, int, bytes]] = []  # row, outcome, value
         self._record_bytes = 0
         self._children = ChildFrames()
-        self._lock = threading.RLock()  # ending a row, interrupting it and settling exclude each other
+        self._lock = threading.RLock()  # ending a row and settling exclude each other
         self._thread = 0
+        self._interrupting = False  # somebody looks at the running row, and may be about to interrupt it
         self._interrupt: type[BaseException] | None = None  # on its way to that thread
 
     def cancel(self, row: int, /) -> None:
@@ -71,31 +72,35 @@ class Slice:
         token = scope.set(self)
         self._thread = threading.get_ident()
         try:
-            while self.next < self.stop and not self.halted and self.weight <= MAX_UNSETTLED:
-                self._run_row(self.next, handler, on_error)
+            while self._run_row(handler, on_error):
+                pass
         finally:
             self._thread = 0
             scope.reset(token)
 
-    def _run_row(self, row: int, handler: Callable[..., Any], on_error: OnError) -> None:
+    def _run_row(self, handler: Callable[..., Any], on_error: OnError) -> bool:
+        """One row from begin to end. False if none is left, or none is to start."""
         value, error = None, None
-        self._begin(row)
         try:
-            args, kwargs = self.frame.arguments(row)
-            value = handler(*args, **kwargs)
-        except BaseException as raised:
-            error = raised
-        while True:
             try:
-                self._shield()
-                break
-            except BaseException as late:
-                # An interrupt that arrives here came too late.
-                error = error if type(late) is self._interrupt else error or late
+                if not self._begin_next():
+                    return False
+                args, kwargs = self.frame.arguments(self.in_hand)
+                value = handler(*args, **kwargs)
+                self.running = -1
+            except BaseException as raised:
+                self.running = -1  # at once: now one more interrupt can come, at most
+                error = raised
+            self._await_interrupt()
+        except BaseException as late:
+            # An interrupt that arrives here came too late.
+            error = error if type(late) is self._interrupt else error or late
+        self._interrupt = None
+        row = self.in_hand
         try:
             if error is None:
                 self._finish(row, DONE, value)
-                return
+                return True
         except BaseException as raised:
             error = raised
         with self._lock:
@@ -108,27 +113,35 @@ class Slice:
             raise
         finally:
             self._end(row, outcome)
+        return True
 
-    def _shield(self) -> None:
-        """Nobody interrupts from here on; what is still on its way is taken back."""
-        with self._lock:
-            self.running = -1
-            if self._interrupt is not None:
-                _set_async_exception(ctypes.c_ulong(self._thread), None)
-                self._interrupt = None
+    def _await_interrupt(self) -> None:
+        """Wait for who has seen the row run, and take back the interrupt that is on its way."""
+        while self._interrupting:
+            pass
+        if self._interrupt is not None:
+            _set_async_exception(ctypes.c_ulong(self._thread), None)
 
     def begin(self, row: int, /) -> None:
         """See `_core.pyi`."""
-        if self.in_hand >= 0:
-            raise ValueError("a row of the slice is running")
-        self._begin(row)
-
-    def _begin(self, row: int) -> None:
         with self._lock:
+            if self.in_hand >= 0:
+                raise ValueError("a row of the slice is running")
             if row != self.next or row >= self.stop:
                 raise ValueError("only the next row can begin")
-            self.in_hand = self.running = row
-            self.next = row + 1
+            self._begin(row)
+
+    def _begin_next(self) -> bool:
+        with self._lock:
+            self._pass_over()
+            if self.next >= self.stop or self.halted or self.weight > MAX_UNSETTLED:
+                return False
+            self._begin(self.next)
+            return True
+
+    def _begin(self, row: int) -> None:
+        self.next = row + 1
+        self.in_hand = self.running = row  # an interrupt may come from here on
 
     def finish(self, row: int, outcome: int, value: Any = None, /) -> None:
         """See `_core.pyi`."""
@@ -158,12 +171,16 @@ class Slice:
         """See `_core.pyi`."""
         if not issubclass(exception, BaseException):
             raise TypeError("exception must be an exception class")
-        with self._lock:
+        # Without the lock: the row's thread must not be interrupted between taking it and noting that it has it.
+        self._interrupting = True
+        try:
             if row < 0 or self.running != row or not self._thread:
                 return False
             self._interrupt = exception
             _set_async_exception(ctypes.c_ulong(self._thread), ctypes.py_object(exception))
             return True
+        finally:
+            self._interrupting = False
 
     def record(self, row: int, outcome: int, value: Any, /) -> None:
         """See `_core.pyi`."""
