@@ -1,7 +1,7 @@
 """Open-loop latency at held rates: from the time a task was due to the entry of its handler.
 
 A task that the producer sends late, because something held it up, counts from when it was due
-(no coordinated omission).
+(no coordinated omission). Above 10,000/s tasks are due in groups, every 100 µs.
 """
 
 import json
