@@ -43,9 +43,7 @@ def encode(value: Any) -> Any:  # noqa: PLR0911 - one line a type
         return Ext(UUID_, value.bytes)
     if isinstance(value, Decimal):
         return Ext(DECIMAL, str(value).encode("ascii"))
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    numpy = sys.modules.get("numpy")  # a NumPy value cannot exist unless somebody imported it
+    numpy: Any = sys.modules.get("numpy")  # a NumPy value cannot exist unless somebody imported it
     if numpy is not None:
         if isinstance(value, numpy.ndarray):
             return Ext(NDARRAY, _pack_array(value))
@@ -53,6 +51,8 @@ def encode(value: Any) -> Any:  # noqa: PLR0911 - one line a type
             return float(value)  # item() of a long double is one again
         if isinstance(value, numpy.bool_ | numpy.integer | numpy.str_ | numpy.bytes_):
             return value.item()
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     for plain in _PLAIN:
         if isinstance(value, plain):
             return plain(value)

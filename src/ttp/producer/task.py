@@ -94,6 +94,7 @@ class Task(Generic[P, R]):
                 SerializationError: an argument cannot be encoded; nothing was sent.
                 QueueFull, ServerUnavailable: not accepted within the app's submit_timeout.
             """
+            ...
 
         def emit(self, *args: P.args, **kwargs: P.kwargs) -> None:
             """Append one task to the open frame and return; `App.flush` confirms acceptance.

@@ -107,8 +107,9 @@ class FleetConfig:
             raise ValueError(f"a fleet needs at least one device, not {self.devices}")
         if not (self.rate > 0 and math.isfinite(self.rate)):
             raise ValueError(f"rate must be events per second above 0, not {self.rate}")
-        if not self.types or (unknown := set(self.types) - SENSORS.keys()):
-            names = ", ".join(sorted(unknown)) if self.types else "none"
+        unknown = set(self.types) - SENSORS.keys()
+        if unknown or not self.types:
+            names = ", ".join(sorted(unknown)) or "none"
             raise ValueError(f"sensor types: there are {', '.join(SENSORS)}, not {names}")
 
 

@@ -18,6 +18,8 @@ class Source(Protocol[T_co]):
     @property
     def next_due(self) -> float | None:
         """When the next event is due, in seconds of the source's clock; None when it has ended."""
+        ...
 
     def due(self) -> Iterator[T_co]:
         """The events that are due by now, in order. Never waits."""
+        ...
