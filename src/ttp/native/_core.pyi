@@ -4,7 +4,7 @@
 The bytes are those of docs/wire-format.md. Nothing here does I/O: callbacks hand control to Python.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar, final
 
@@ -249,7 +249,7 @@ class TaskHandle(Generic[R]):
     def status(self) -> Any: ...  # owner.status(self)
     async def astatus(self) -> Any: ...  # returns owner.astatus(self), which is awaitable
     def result(self, timeout: float | None = None) -> R: ...  # owner.result(self, timeout)
-    def __await__(self) -> Any: ...  # owner.wait(self).__await__()
+    def __await__(self) -> Generator[Any, None, R]: ...  # owner.wait(self).__await__()
     def cancel(self) -> bool: ...  # owner.cancel(self)
     # equal and hashed by (origin, index); repr <TaskHandle default.0.00…01.17>
 
