@@ -43,7 +43,7 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.runtime
 	@echo "installing the tools of development into $(VENV)"
-	@$(INSTALL) --editable '.[dev]' 'pytest-benchmark>=5' 'build>=1.2'
+	@$(INSTALL) --editable '.[dev]' build pytest-benchmark pytest-xdist
 	@touch $@
 
 build: $(VENV)/.runtime
@@ -62,10 +62,12 @@ test: test-python test-cpp test-packaging
 test-python: $(VENV)/.dev build
 	@echo "checking that imports run one way"
 	@$(BIN)/lint-imports
-	@echo "running the Python tests on the native core"
-	@TTP_BACKEND=native $(PYTEST) -m 'not packaging'
-	@echo "running the Python tests on the pure twin"
-	@TTP_BACKEND=python $(PYTEST) -m 'not packaging'
+	@for backend in native python; do \
+	  echo "running the Python tests, TTP_BACKEND=$$backend"; \
+	  TTP_BACKEND=$$backend $(PYTEST) -n $(JOBS) --dist worksteal --ignore=tests/faults --ignore=tests/packaging \
+	  && TTP_BACKEND=$$backend $(PYTEST) tests/faults \
+	  || exit 1; \
+	done
 
 test-cpp: $(VENV)/.runtime
 	@for preset in tests asan tsan; do \
