@@ -33,7 +33,7 @@ WORKER = """
     def work(n: int) -> None:
         executed.write(struct.pack("<I", n))  # straight to the kernel: it outlives the process
         committed.emit(n)
-        sum(range(6000))  # so that the drain outlasts ten kills
+        sum(range(12000))  # so that the drain outlasts ten kills
 
     committed = app.remote("committed", queue="ledger")  # a child commits with its parent, or not at all
     ttp.WorkerPool(app, queues=["default"]).run()

@@ -2,6 +2,7 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,7 +11,8 @@ from ttp.coordination.keys import Keys
 from ttp.errors import Reject, RetryAfter, SerializationError
 from ttp.native import FrameView, encode_frame, encode_row, unpack
 from ttp.policy import Clock, RetryPolicy
-from ttp.worker.draft import Draft, draft
+from ttp.worker.commits import Committer
+from ttp.worker.draft import Draft, command, draft
 from ttp.worker.handler import Handler
 from ttp.worker.inbox import Inbox
 from ttp.worker.job import Job
@@ -150,14 +152,14 @@ def opened(frame: bytes, deliveries: int = 1, tasks: int = 1) -> Job | tuple[obj
 
 
 def test_frames_that_killed_workers() -> None:
-    once = opened(frame_of(5), deliveries=2)
+    once = opened(frame_of(5), deliveries=2, tasks=5)
     assert isinstance(once, Job)
     assert once.crashes == 1
-    twice = opened(frame_of(5), deliveries=3)
+    twice = opened(frame_of(5), deliveries=3, tasks=5)
     assert not isinstance(twice, Job)
     assert twice.count("ready") == 5
     for deliveries in (4, 9):  # killed while it was taken apart: no reason to call them all poison
-        again = opened(frame_of(5), deliveries=deliveries)
+        again = opened(frame_of(5), deliveries=deliveries, tasks=5)
         assert not isinstance(again, Job)
         assert again.count("ready") == 5
         assert again.count("dead") == 0
@@ -194,3 +196,25 @@ def test_corrupt_frames_are_buried_with_a_digest() -> None:
     ((indices, error_type, reason, _, at),) = unpack(errors)
     assert (indices, error_type, at) == ([], "CorruptFrame", NOW)
     assert "8 bytes, sha256 " in reason
+
+
+def test_a_draft_that_leaves_out_a_task_is_no_commit() -> None:
+    job = job_of(5)
+    run(job, {1: Reject("no"), 2: ValueError("again")})
+    full, empty = draft(job, now_ms=NOW), draft(job, now_ms=NOW)
+    assert command(job, full, consumer="me", offset_ms=0)
+    with pytest.raises(RuntimeError, match="of 0 tasks, not of 5"):
+        command(job, empty, consumer="me", offset_ms=0)
+
+
+def test_a_job_whose_last_commit_is_drafted_is_not_split() -> None:
+    class Silent:
+        offset_us = 0
+
+    committer = Committer(Silent(), "me", Clock(), Stats(), lambda _: None)  # type: ignore[arg-type]
+    job = job_of(3)
+    run(job, {})
+    _, say = committer.draft_end(job)
+    assert say
+    committer.replace(job)  # would ask the silent line, had it anything to say
+    assert not job.over

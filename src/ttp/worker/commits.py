@@ -36,6 +36,7 @@ class Committer:
 
     def draft_end(self, job: Job) -> tuple[Draft, commands.Command]:
         """The commit of a job that has ended (or was stopped: what is unstarted goes back). Under job.lock."""
+        job.drafted = True
         drafted = draft(job, now_ms=self.now_ms())
         return drafted, command(job, drafted, consumer=self._consumer, offset_ms=self._clock.offset_ms)
 
@@ -72,7 +73,7 @@ class Committer:
     ) -> None:
         """Commit what is finished now, in this thread; the rest stays in hand or goes back."""
         with job.lock:
-            if job.over:
+            if job.over or job.drafted:
                 return
             drafted = draft(job, now_ms=self.now_ms(), running=running, unstarted=unstarted, piece=piece)
             say = command(job, drafted, consumer=self._consumer, offset_ms=self._clock.offset_ms)

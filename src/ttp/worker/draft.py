@@ -103,7 +103,16 @@ def draft(
 
 
 def command(job: Job, drafted: Draft, *, consumer: str, offset_ms: int) -> commands.Command:
-    """The commit that replaces the job's entry."""
+    """The commit that replaces the job's entry.
+
+    Raises:
+        RuntimeError: the draft does not say of every task of the entry what became of it. Better run them
+            once more, elsewhere, than lose one.
+    """
+    said = drafted.done + drafted.dead + drafted.cancelled
+    said += sum(placement.tasks for placement in drafted.placements if placement.kind != "dead" and not placement.new)
+    if said != job.tasks:
+        raise RuntimeError(f"draft of frame {job.id} says what became of {said} tasks, not of {job.tasks}")
     results = None
     if drafted.blocks:
         ttl_ms = round(job.handler.result_ttl * 1000)

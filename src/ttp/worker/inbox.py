@@ -38,6 +38,8 @@ class Inbox:
         frame = entry.frame or b""
         try:
             view = FrameView(frame)
+            if len(view) != entry.tasks:
+                raise CorruptFrame(f"the entry says {entry.tasks} tasks, its frame has {len(view)}")
         except CorruptFrame as error:
             self._stats.corrupt += 1
             digest = hashlib.sha256(frame).hexdigest()[:16]

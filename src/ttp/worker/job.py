@@ -39,11 +39,12 @@ class Job:
         crashes: workers that died over these tasks, stamped on every frame derived from this one.
         slices: the rows, in ranges that run one after the other.
         failures: row → why it failed.
+        drafted: its last commit has been drafted: nothing is left to take out of it.
         lock: held while the entry is being replaced, so across that one commit's round trip.
     """
 
     __slots__ = (
-        "_clock", "_rng", "cancelled", "crashes", "failures", "first_id", "handler", "id", "keys", "lock", "over",
+        "_clock", "_rng", "cancelled", "crashes", "drafted", "failures", "first_id", "handler", "id", "keys", "lock", "over",
         "size", "slices", "source", "started", "state", "stopping", "tasks", "unfinished", "view",
     )  # fmt: skip
 
@@ -65,6 +66,7 @@ class Job:
         self.failures: dict[int, Failure] = {}
         self.lock = threading.Lock()
         self.over = False
+        self.drafted = False
         self.stopping = False
         self.started = 0.0
         self.state = state

@@ -215,7 +215,7 @@ class Decoder:
                 kind, name = self._token()
                 if kind != "str":
                     raise CorruptFrame("keyword is not a string")
-                kwargs[name] = self._value(1)
+                kwargs[_decoded(name)] = self._value(1)
         if self._at != len(self._data):
             raise CorruptFrame("bytes after the row")
         return args, kwargs
@@ -235,12 +235,6 @@ class Decoder:
             raise CorruptFrame("truncated value")
         return kind, count
 
-    def _text(self, size: int) -> tuple[str, str]:
-        try:
-            return "str", self._take(size).decode()
-        except UnicodeDecodeError:
-            raise CorruptFrame("string is not UTF-8") from None
-
     def _token(self) -> tuple[str, Any]:
         code = self._uint(1)
         if code <= 0x7F:
@@ -252,7 +246,7 @@ class Decoder:
         if code <= 0x9F:
             return self._counted("array", code & 15)
         if code <= 0xBF:
-            return self._text(code & 31)
+            return "str", self._take(code & 31)
         if code in (0xC0, 0xC2, 0xC3):
             return "scalar", {0xC0: None, 0xC2: False, 0xC3: True}[code]
         if 0xC4 <= code <= 0xC6:
@@ -270,7 +264,7 @@ class Decoder:
         if 0xD4 <= code <= 0xD8:
             return "ext", self._ext(1 << (code - 0xD4))
         if 0xD9 <= code <= 0xDB:
-            return self._text(self._uint(1 << (code - 0xD9)))
+            return "str", self._take(self._uint(1 << (code - 0xD9)))
         if code in (0xDC, 0xDD):
             return self._counted("array", self._uint(2 << (code - 0xDC)))
         if code in (0xDE, 0xDF):
@@ -283,8 +277,10 @@ class Decoder:
 
     def _value(self, depth: int) -> Any:
         kind, value = self._token()
-        if kind in ("scalar", "str"):
+        if kind == "scalar":
             return value
+        if kind == "str":
+            return _decoded(value)
         if kind == "ext":
             try:
                 return types.decode(*value)
@@ -304,6 +300,13 @@ class Decoder:
             except TypeError:
                 raise CorruptFrame("map key is not hashable") from None
         return out
+
+
+def _decoded(text: bytes) -> str:
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise CorruptFrame("string is not UTF-8") from None
 
 
 def pack(value: Any, /) -> bytes:
