@@ -44,8 +44,8 @@ class Job:
     """
 
     __slots__ = (
-        "_clock", "_rng", "cancelled", "crashes", "drafted", "failures", "first_id", "handler", "id", "keys", "lock", "over",
-        "size", "slices", "source", "started", "state", "stopping", "tasks", "unfinished", "view",
+        "_clock", "_rng", "cancelled", "crashes", "drafted", "failures", "first_id", "handler", "id", "keys", "lock",
+        "over", "size", "slices", "source", "started", "state", "stopping", "tasks", "unfinished", "view",
     )  # fmt: skip
 
     def __init__(
