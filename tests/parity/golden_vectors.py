@@ -25,12 +25,52 @@ def build(twin: Any) -> dict[str, bytes]:
         "floats": [0.0, -0.0, 1.5, 1e308], "text": "ünï", "bytes": b"\x00\xff", "map": {1: 2, None: 3},
         "at": datetime(2026, 1, 2, tzinfo=UTC), "id": UUID(int=5), "price": Decimal("1.10"), "long": "x" * 300,
     }  # fmt: skip
+    derived = twin.FrameView(first).derive([0, 2], fid=7, attempt=2, crashes=1)
     return {
         "plain": first,
         "results": results,
-        "derived": twin.FrameView(first).derive([0, 2], fid=7, attempt=2, crashes=1),
+        "derived": derived,
         "value": twin.pack(value),
+        "block": settled(twin, twin.FrameView(results).derive([0], fid=9)) + settled(twin, first_with_results(twin)),
     }
+
+
+def first_with_results(twin: Any) -> bytes:
+    """A frame of five tasks whose outcomes are kept."""
+    rows = [twin.encode_row([n]) for n in range(5)]
+    frame: bytes = twin.encode_frame(rows, name="t", queue="q", fid=3, producer=bytes(12), flags=1)
+    return frame
+
+
+def settled(twin: Any, frame: bytes) -> bytes:
+    """The results of a frame whose tasks end in every way."""
+    part = twin.Slice(twin.FrameView(frame), 0, len(twin.FrameView(frame)))
+    for row in range(part.stop):
+        if row == 3:
+            part.cancel(row)
+            continue
+        part.begin(row)
+        if row == 1:
+            part.record(row, twin.RETRY, 1_700_000_000_123)
+        if row == 2:
+            part.record(row, twin.DEAD, ["ValueError", "too hot", "Traceback …"])
+        part.finish(row, {1: twin.RETRY, 2: twin.DEAD}.get(row, twin.DONE), {"row": row})
+    block: bytes = part.settle()[2]
+    return block
+
+
+FIELDS = ["name", "queue", "fid", "origin", "priority", "attempt", "deferrals", "crashes", "created_at", "flags"]
+
+
+def describe(twin: Any, name: str, data: bytes) -> dict[str, Any]:
+    """What a reader must find in a vector, for golden.json."""
+    if name == "value":
+        return {"value": repr(twin.unpack(data))}
+    if name == "block":
+        return {"results": [repr(item) for item in twin.ResultBlock(data).items()]}
+    view = twin.FrameView(data)
+    rows = [[view.index(i), repr(view.arguments(i))] for i in range(len(view))]
+    return {field: getattr(view, field) for field in FIELDS} | {"producer": view.producer.hex(), "rows": rows}
 
 
 def main() -> None:
@@ -39,14 +79,10 @@ def main() -> None:
 
     directory = Path(__file__).parent / "golden"
     directory.mkdir(exist_ok=True)
-    described: dict[str, Any] = {}
-    for name, data in build(_pure).items():
+    vectors = build(_pure)
+    for name, data in vectors.items():
         (directory / f"{name}.bin").write_bytes(data)
-        if name == "value":
-            described[name] = {"value": repr(_pure.unpack(data))}
-        else:
-            view = _pure.FrameView(data)
-            described[name] = {"frame": [repr(view.arguments(i)) for i in range(len(view))]}
+    described = {name: describe(_pure, name, data) for name, data in vectors.items()}
     (directory / "golden.json").write_text(json.dumps(described, indent=1, ensure_ascii=False) + "\n")
 
 

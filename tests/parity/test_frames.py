@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from golden_vectors import build
+from golden_vectors import build, describe
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import ARGS, FIDS
@@ -173,12 +173,7 @@ def test_golden_vectors(backend: Any) -> None:
     assert sorted(built) == sorted(described)
     for name, data in built.items():
         assert (GOLDEN / f"{name}.bin").read_bytes() == data, name
-        if "frame" in described[name]:
-            view = backend.FrameView(data)
-            shown = [repr(view.arguments(i)) for i in range(len(view))]
-            assert shown == described[name]["frame"]
-        else:
-            assert repr(backend.unpack(data)) == described[name]["value"]
+        assert describe(backend, name, data) == described[name]
 
 
 def block_of(twin: Any, rows: int = 5) -> bytes:
