@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import sys
 import threading
 import weakref
@@ -142,6 +143,37 @@ def test_a_reset_takes_frames_from_those_who_hold_them(backend: Any) -> None:
             frame.data()
         frame.release()
     assert sender.pool.available == sender.pool.capacity
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_fork_starts_anew(backend: Any) -> None:
+    """Even where a thread of the parent waits on the outbox, and frames are under way."""
+    sender = Sender(backend)
+    emit = sender.route()
+    waiting = threading.Thread(target=sender.outbox.wait, args=(30.0,))
+    waiting.start()
+    frame = None
+    for n in range(300):
+        emit(n, "x" * 30)
+        frame = frame or sender.outbox.take()
+    before = sender.outbox.open, sender.outbox.sealed, sender.pool.available
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            sender.outbox.reset(b"producer-two")
+            fresh = sender.pool.available == sender.pool.capacity and not sender.outbox.wait(0.0)
+            emit("child")
+            (own,) = sender.take_all()
+            view = backend.FrameView(bytes(own.data()))
+            status = 0 if fresh and (view.producer, len(view)) == (b"producer-two", 1) else 2
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    waiting.join(20)
+    assert (sender.outbox.open, sender.outbox.sealed, sender.pool.available) == before
+    found = [args[0] for each in [frame, *sender.take_all()] for args, _ in arguments(sender, each)]
+    assert found == list(range(300))
 
 
 class Knot:
