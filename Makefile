@@ -10,7 +10,7 @@ export VIRTUAL_ENV := $(CURDIR)/$(VENV)
 CMAKE := MAKEFLAGS= $(BIN)/cmake
 CTEST := $(BIN)/ctest
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
-PYTEST := $(BIN)/python -m pytest --quiet --numprocesses $(JOBS) --dist worksteal $(PYTEST_ARGS)
+PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-python test-cpp test-packaging bench lint build clean
