@@ -32,6 +32,7 @@ BLOCKS = 256  # 8 MiB of frames not yet accepted: the resend buffer, and the bac
 WINDOW = 8  # unanswered frames of a chain
 MARKER_TTL_MS = 24 * 3600 * 1000  # how long the server remembers a task without an outcome
 FULL_PAUSE = 0.02  # seconds between two tries at a queue that has no room
+PARTIAL_WINDOW = 2  # unanswered frames above which partial ones are not sent: they would pile up as they are
 SPACING = 0.00015  # seconds between two sendings of partial frames: under load they fill meanwhile
 IDLE_DRAIN = 0.005  # seconds after which the flusher takes the replies nobody waits for
 
@@ -235,9 +236,15 @@ class Producer:
             self._partial_at = time.monotonic() + SPACING
             with self._io:
                 try:
-                    self.outbox.seal()
-                    # Somebody's event loop waits for these replies: take them as they come.
-                    self._pump(time.monotonic() + 0.1 if self._callbacks else None)
+                    if self._connection is not None and len(self._expected) >= PARTIAL_WINDOW:
+                        self._connection.readable(0.01)  # a reply: meanwhile the open frames fill
+                    else:
+                        self.outbox.seal()
+                    self._pump()
+                    if self._callbacks and self._expected and self._connection is not None:
+                        # Somebody's event loop waits for these replies: take them as they come.
+                        self._connection.readable(0.1)
+                        self._pump()
                 except ServerUnavailable as error:
                     log.debug("not sent now: %s", error)
 
