@@ -19,7 +19,7 @@ from ttp.coordination import commands, inspection
 from ttp.coordination.keys import Keys
 from ttp.native import BACKEND, FrameView
 
-TASKS = int(os.environ.get("TTP_KILL_TASKS", "1000000" if BACKEND == "native" else "100000"))
+TASKS = int(os.environ.get("TTP_KILL_TASKS", "1000000"))
 KILLS = 10
 RESUMED_WITHIN = 7.0  # seconds
 
@@ -130,6 +130,7 @@ class Looker:
 
 @pytest.mark.slow
 @pytest.mark.timeout(400)
+@pytest.mark.skipif(BACKEND != "native", reason="the pure twin drains too little between two kills")
 def test_all_executed_each_committed_once(app: ttp.App, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     task = app.remote("work")
     for n in range(TASKS):
