@@ -19,7 +19,7 @@ help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
 	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (10 minutes)"
 	@echo "make bench   the numbers of this machine, against their targets (10 minutes)"
-	@echo "make lint    formatting, types and import order"
+	@echo "make lint    formatting, types, import order, clang-tidy"
 	@echo "make build   the native core, in place"
 	@echo "make clean   remove what was built, and $(VENV)"
 	@echo "PYTHON=python3.12 picks the interpreter that $(VENV) is made with."
@@ -62,6 +62,7 @@ test: test-python test-cpp test-packaging
 test-python: $(VENV)/.dev build
 	@echo "checking that imports run one way"
 	@$(BIN)/lint-imports
+	@$(BIN)/python -c 'from ttp.coordination.server_binary import available as a; print("servers to test on:", *dict.fromkeys(map(str, a())), sep="\n  ")'
 	@for backend in native python; do \
 	  echo "running the Python tests, TTP_BACKEND=$$backend"; \
 	  TTP_BACKEND=$$backend $(PYTEST) -n $(JOBS) --dist worksteal --ignore=tests/faults --ignore=tests/packaging \
@@ -96,6 +97,9 @@ lint: $(VENV)/.dev
 	@$(BIN)/pyright
 	@$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*.hpp' 'csrc/*.cpp')
 	@$(BIN)/lint-imports
+	@echo "compiling with clang-tidy"
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(CMAKE) --preset tidy --log-level=WARNING
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(CMAKE) --build --preset tidy --parallel $(JOBS) -- --no-print-directory --keep-going
 
 clean:
 	@echo "removing build products and $(VENV)"
