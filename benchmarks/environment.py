@@ -42,7 +42,7 @@ def one_line(environment: dict[str, Any]) -> str:
     """The environment in a line, for people."""
     server = environment["server"]
     return (
-        f"{environment['cores']} × {environment['cpu']}, Python {environment['python']}, "
+        f"{environment['cores']} × {environment['cpu']} (load {environment['load_before']:.1f} before), Python {environment['python']}, "
         f"{server['kind']} {server['version']}{', AOF' if server['aof'] else ''}, commit {environment['commit']}"
     )
 
@@ -53,7 +53,7 @@ def save(name: str, run: dict[str, Any]) -> Path:
     stamp = run["environment"]["at"].replace(":", "").split("+")[0]
     path = RESULTS / f"{name}-{stamp}.json"
     path.write_text(json.dumps(run, indent=2) + "\n")
-    return path
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _cpu_model() -> str:

@@ -14,10 +14,12 @@ import scaling
 import startup
 import throughput
 from harness import Bench
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
 Run = dict[str, Any]
+WIDTH = 124
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def _at(run: Run, kind: str, per_second: int) -> Run:
 
 
 def _ms(row: Run) -> str:
-    return f"{row['p50']:.2f} / {row['p99']:.2f} / {row['p99.9']:.2f}"
+    return f"{row['p50']:.2f} / {row['p99']:.2f} / {row['p99.9']:.1f}"
 
 
 def _latency(per_second: int, p99: float) -> Line:
@@ -50,8 +52,8 @@ def _latency(per_second: int, p99: float) -> Line:
         return lambda run: next((_ms(row) for row in run["latency"][kind] if row["rate"] == per_second), "")
 
     return Line(
-        f"emit → handler at {per_second:,}/s, p50 / p99 / p99.9, ms",
-        f"p99 ≤ {p99}, p99.9 ≤ 5",
+        f"emit → handler, {per_second:,}/s: p50/p99/p99.9 ms",
+        f"p99 ≤ {p99}",
         lambda run: _at(run, "native", per_second)["p99"] <= p99 and _at(run, "native", per_second)["p99.9"] <= 5,
         column("native"),
         column("pure"),
@@ -138,8 +140,8 @@ LINES = [
         lambda run: rate(run["results"]["submit_64"]["rate"]),
     ),
     Line(
-        "idle submit → result, p50 / p99 / p99.9, ms",
-        "p50 ≤ 0.5, p99 ≤ 2",
+        "idle submit → result: p50/p99/p99.9 ms",
+        "0.5 / 2",
         lambda run: run["results"]["idle"]["result"]["p50"] <= 0.5 and run["results"]["idle"]["result"]["p99"] <= 2,
         lambda run: _ms(run["results"]["idle"]["result"]),
         lambda run: _ms(run["results"]["idle_pure"]["result"]),
@@ -173,11 +175,11 @@ LINES = [
 
 def table(run: Run) -> Table:
     """The run against what is to be held."""
-    out = Table(title="ttp, measured", caption=environment.one_line(run["environment"]))
-    for name in ("what", "hold", "native", "", "pure Python", "LPUSH/BRPOP by hand"):
+    out = Table(box=box.SIMPLE_HEAD, padding=(0, 1))
+    for name in ("what", "hold", "native", "", "pure", "LPUSH/BRPOP"):
         out.add_column(name, justify="left" if name == "what" else "right", no_wrap=True)
     for line in LINES:
-        mark = "" if not line.hold else "[green]holds[/]" if line.holds(run) else "[red]missed[/]"
+        mark = "" if not line.hold else "[green]✓[/]" if line.holds(run) else "[red]✗[/]"
         out.add_row(line.what, line.hold, line.native(run), mark, line.pure(run), line.by_hand(run))
     return out
 
@@ -187,7 +189,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--tasks", type=int, default=10_000_000)
     tasks = parser.parse_args().tasks
-    console = Console(width=150)
+    console = Console()
+    console.width = max(console.width, WIDTH)
     begun = time.monotonic()
     with Bench() as bench:
         run: Run = {"environment": environment.describe(bench.redis.info())}
@@ -204,7 +207,8 @@ def main() -> None:
             run[name] = step()
     run["seconds"] = round(time.monotonic() - begun)
     console.print(table(run))
-    console.print(f"{run['seconds']} s; all numbers: {environment.save('bench', run)}")
+    console.print(environment.one_line(run["environment"]))
+    console.print(f"all of it, in {run['seconds']} s: {environment.save('bench', run)}")
 
 
 if __name__ == "__main__":
