@@ -42,7 +42,8 @@ def one_line(environment: dict[str, Any]) -> str:
     """The environment in a line, for people."""
     server = environment["server"]
     return (
-        f"{environment['cores']} × {environment['cpu']} (load {environment['load_before']:.1f} before), Python {environment['python']}, "
+        f"{environment['cores']} × {environment['cpu']} (load {environment['load_before']:.1f} before), "
+        f"Python {environment['python']}, "
         f"{server['kind']} {server['version']}{', AOF' if server['aof'] else ''}, commit {environment['commit']}"
     )
 
