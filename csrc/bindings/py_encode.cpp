@@ -188,10 +188,12 @@ bool Encoder::at_index(Py_ssize_t index) {
 }
 
 bool Encoder::at_key(PyObject* key) {
-  if (failure_) {
-    const Ref repr(PyObject_Repr(key));
+  if (!failure_) return false;
+  const Ref repr(PyObject_Repr(key));
+  if (!repr && PyErr_ExceptionMatches(PyExc_Exception) == 0)
+    failure_.reset();  // an interrupt goes on as it is
+  else
     failure_->path.push_back("[" + to_utf8(repr.get()) + "]");
-  }
   return false;
 }
 

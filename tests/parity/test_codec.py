@@ -118,8 +118,8 @@ def test_truncated_and_flipped_values(both: Twins, value: Any, rng: random.Rando
         for twin in both:
             try:
                 outcomes.append(("value", repr(twin.unpack(bytes(flipped)))))
-            except CorruptFrame:
-                outcomes.append(("corrupt", ""))
+            except CorruptFrame as error:
+                outcomes.append(("corrupt", str(error)))
         assert outcomes[0] == outcomes[1]
 
 

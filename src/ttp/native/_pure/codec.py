@@ -146,7 +146,7 @@ class Encoder:
                 self._key(key)
                 self._value(item, depth + 1)
             except _Refused as refused:
-                raise refused.at(repr(key)) from None
+                raise refused.at(_shown(key)) from None
             if len(value) != count:
                 raise _Refused("changed while it was encoded")
 
@@ -194,6 +194,7 @@ class Decoder:
     def __init__(self, data: bytes | memoryview) -> None:
         self._data = memoryview(data).cast("B")
         self._at = 0
+        self._promised = 0  # values that open containers still need, of a byte at least
 
     def whole(self) -> Any:
         value = self._value(0)
@@ -230,13 +231,15 @@ class Decoder:
         return int.from_bytes(self._take(size), "big")
 
     def _counted(self, kind: str, count: int) -> tuple[str, int]:
-        """A container's head; each element takes a byte at least."""
-        if count * (2 if kind == "map" else 1) > len(self._data) - self._at:
+        """A container's head."""
+        self._promised += count * (2 if kind == "map" else 1)
+        if self._promised > len(self._data) - self._at:
             raise CorruptFrame("truncated value")
         return kind, count
 
     def _token(self) -> tuple[str, Any]:
         code = self._uint(1)
+        self._promised = max(self._promised - 1, 0)
         if code <= 0x7F:
             return "scalar", code
         if code >= 0xE0:
@@ -300,6 +303,15 @@ class Decoder:
             except TypeError:
                 raise CorruptFrame("map key is not hashable") from None
         return out
+
+
+def _shown(key: object) -> str:
+    try:
+        text = repr(key)
+        text.encode()  # surrogates are no words either
+    except Exception:
+        return "?"
+    return text
 
 
 def _decoded(text: bytes) -> str:
