@@ -34,7 +34,7 @@ def queued(bench: Bench, count: int = 1_000_000) -> dict[str, float]:
     return {"tasks": count, "payload": payload / count, "stored": stored / count}
 
 
-def measure(bench: Bench, count: int = 20_000_000) -> dict[str, Any]:
+def measure(bench: Bench, count: int = 100_000_000) -> dict[str, Any]:
     """Both."""
     return {"worker": worker(bench, count), "queued": queued(bench)}
 

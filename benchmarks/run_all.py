@@ -199,7 +199,7 @@ def main() -> None:
             "throughput": lambda: throughput.measure(bench, tasks),
             "latency": lambda: latency.measure(bench),
             "results": lambda: results.measure(bench, tasks // 5),
-            "memory": lambda: memory.measure(bench, tasks * 2),
+            "memory": lambda: memory.measure(bench, tasks * 10),
             "scaling": lambda: scaling.measure(bench),
         }
         for name, step in steps.items():
