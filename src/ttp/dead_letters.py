@@ -28,6 +28,10 @@ class DeadLetter:
         dead_at: when it died, seconds since 1970, server time.
     """
 
+    args: tuple[Any, ...]
+    traceback: str
+    dead_at: float
+
     def __init__(self, entry: "_Entry", row: int, record: list[Any]) -> None:
         self._entry = entry
         self._row = row

@@ -8,7 +8,9 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextvars import ContextVar
 from typing import Any, Final, Generic, TypeVar, final
 
-R = TypeVar("R")
+from ttp.task import Status
+
+R_co = TypeVar("R_co", covariant=True)
 
 BACKEND: Final[str]  # "native" or "python"
 WIRE_MAJOR: Final = 1
@@ -233,7 +235,7 @@ class Route:
         """
 
 @final
-class TaskHandle(Generic[R]):
+class TaskHandle(Generic[R_co]):
     """One accepted task: its id, and its result by way of ``owner`` (``owner.result(handle, timeout)`` and so on).
 
     Not tracked by the garbage collector; made from a free list.
@@ -246,10 +248,10 @@ class TaskHandle(Generic[R]):
     def origin(self) -> int: ...
     @property
     def index(self) -> int: ...
-    def status(self) -> Any: ...  # owner.status(self)
-    async def astatus(self) -> Any: ...  # returns owner.astatus(self), which is awaitable
-    def result(self, timeout: float | None = None) -> R: ...  # owner.result(self, timeout)
-    def __await__(self) -> Generator[Any, None, R]: ...  # owner.wait(self).__await__()
+    def status(self) -> Status: ...  # owner.status(self)
+    async def astatus(self) -> Status: ...  # returns owner.astatus(self), which is awaitable
+    def result(self, timeout: float | None = None) -> R_co: ...  # owner.result(self, timeout)
+    def __await__(self) -> Generator[Any, None, R_co]: ...  # owner.wait(self).__await__()
     def cancel(self) -> bool: ...  # owner.cancel(self)
     # equal and hashed by (origin, index); repr <TaskHandle default.0.00…01.17>
 

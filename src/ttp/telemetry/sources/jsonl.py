@@ -25,7 +25,8 @@ class JsonLinesFile(RecordFile):
             if line.isspace():
                 continue
             try:
-                line.isascii() or line.encode()
+                if not line.isascii():
+                    line.encode()  # refuses bytes that were no UTF-8
                 record = record_from_json(json.loads(line), device=self.device, sequence=number)
             except json.JSONDecodeError as error:
                 self.refuse(f"not JSON: {error.msg} at column {error.colno}", number)
