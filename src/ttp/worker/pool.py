@@ -235,7 +235,9 @@ class WorkerPool:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(pid, signal.SIGKILL)
                 os._exit(128 + number)
-            self.stop()
+            self._stopping = True
+            # By another thread: this one may be inside a lock that stopping takes.
+            threading.Thread(target=self.stop, name="ttp-stop", daemon=True).start()
 
         before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
         try:
