@@ -76,8 +76,13 @@ def submit(
 
 def submit_reply(reply: Any) -> tuple[str, int | None]:
     """("OK", "NO" or "FULL", fid of the last frame the server accepted in this chain)."""
-    status, last = checked(reply)
+    status, last, *_ = checked(reply)
     return status.decode(), int(last) if last else None
+
+
+def submit_backlog(reply: Any) -> int:
+    """Frames in the stream, the accepted one included; 0 where none was accepted."""
+    return int(reply[2]) if len(reply) > 2 else 0
 
 
 # commit

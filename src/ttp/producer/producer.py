@@ -33,7 +33,9 @@ WINDOW = 8  # unanswered frames of a chain
 MARKER_TTL_MS = 24 * 3600 * 1000  # how long the server remembers a task without an outcome
 FULL_PAUSE = 0.02  # seconds between two tries at a queue that has no room
 PARTIAL_WINDOW = 2  # unanswered frames above which partial ones are not sent: they would pile up as they are
-SPACING = 0.00015  # seconds between two sendings of partial frames: under load they fill meanwhile
+SPACING = 0.0004  # seconds between two sendings of partial frames: under load they fill meanwhile
+BACKLOG = 3  # frames in the stream from which on the spacing grows: they would wait there, and cost as much as full ones
+LONGEST_SPACING = 0.003
 IDLE_DRAIN = 0.005  # seconds after which the flusher takes the replies nobody waits for
 
 
@@ -95,6 +97,7 @@ class Producer:
         self._callbacks: dict[int, list[Callable[[], None]]] = {}
         self._flusher: threading.Thread | None = None
         self._partial_at = 0.0  # when the flusher may send again
+        self._spacing = SPACING
         self._trouble: ServerUnavailable | None = None  # why there is no connection
 
     def _after_fork(self) -> None:
@@ -233,7 +236,7 @@ class Producer:
                 return
             if (early := self._partial_at - time.monotonic()) > 0:
                 time.sleep(early)
-            self._partial_at = time.monotonic() + SPACING
+            self._partial_at = time.monotonic() + self._spacing
             with self._io:
                 try:
                     if self._connection is not None and len(self._expected) >= PARTIAL_WINDOW:
@@ -351,6 +354,7 @@ class Producer:
         """One reply to the oldest unanswered submit."""
         chain = self._expected.popleft()
         status, last = commands.submit_reply(reply)
+        self._spacing = min(LONGEST_SPACING, SPACING * max(1.0, commands.submit_backlog(reply) / BACKLOG))
         for frame in chain.answer(status, last):
             self._settle(frame, outcome=True)
             self.accepted += len(frame)

@@ -45,6 +45,7 @@ IDLE_BLOCK_MS = 250
 BURST_BLOCK_MS = 20
 FETCH = 32  # frames of a stream in one read, while frames take little time
 FETCH_SECONDS = 0.01  # of work in one read
+PREFETCH_SECONDS = 0.0002  # of work in hand, above which the next read goes out before it
 COMMIT_DELAY = 0.001  # seconds a commit may wait for the next turn
 CAREFUL = 1.0  # seconds of single reads after a frame that a worker died over
 ADOPT = 5.0  # seconds between two looks for deliveries whose reply was lost
@@ -185,7 +186,7 @@ class Worker:
         if self._stopping:
             self._drain()
         elif self._hand.waiting:
-            if self._has_room() and not self._wire.fetching and self._frame_seconds < FETCH_SECONDS:
+            if self._worth_a_prefetch() and self._has_room() and not self._wire.fetching:
                 self._fetch(block_ms=None)
             elif self._wire.unsent_age > COMMIT_DELAY:
                 self._wire.send()
@@ -267,6 +268,10 @@ class Worker:
         careful = time.monotonic() < self._careful_until
         count = 1 if careful else max(1, min(FETCH, int(FETCH_SECONDS / max(self._frame_seconds, 1e-6))))
         self._wire.fetch(streams, count=count, block_ms=block_ms)
+
+    def _worth_a_prefetch(self) -> bool:
+        """What is in hand takes longer than a round trip, and not so long that others had better have the rest."""
+        return self._frame_seconds * self._hand.waiting > PREFETCH_SECONDS and self._frame_seconds < FETCH_SECONDS
 
     def _has_room(self) -> bool:
         return all(runner is None or runner.idle for runner in (self._coroutines, self._threads))

@@ -2,7 +2,7 @@
 -- KEYS: 1 p<prio>:<chain>  2 c  3 s<prio>, or d  [4 dp, if 3 is d]  [last: R, if results are kept]
 -- ARGV: 1 fid before this one or ''  2 fid  3 tasks  4 limit of c.bytes  5 frame  6 ms to keep R, 0 without R
 --       7 due ms or ''  8 member of d or ''
--- Returns: {OK | NO | FULL, last fid of the chain or ''}. OOM is FULL.
+-- Returns: {OK, fid, frames in the stream (0 if due)} or {NO | FULL, last fid of the chain or ''}. OOM is FULL.
 -- include: append.lua
 local p, c, place = KEYS[1], KEYS[2], KEYS[3]
 local fid, tasks, limit, frame = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
@@ -38,4 +38,4 @@ if ttl > 0 then
   if due ~= '' then ttl = ttl + math.max(0, due - now_ms(0)) end
   redis.call('PEXPIRE', results, ttl)
 end
-return {'OK', fid}
+return {'OK', fid, due == '' and redis.call('XLEN', place) or 0}
