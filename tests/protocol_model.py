@@ -95,7 +95,7 @@ class Model:
         # A guard taken out: the text that is shipped, edited.
         self.mutants: dict[str, str] = {}
         if without is not None:
-            edited = [Script.of(script.name, without(script.text)) for script in SCRIPTS]
+            edited = [Script(script.name, without(script.text)) for script in SCRIPTS]
             assert [script.text for script in edited] != [script.text for script in SCRIPTS]
             for script, mutant in zip(SCRIPTS, edited, strict=True):
                 self.root.call("SCRIPT", "LOAD", mutant.text)

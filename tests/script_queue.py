@@ -33,7 +33,7 @@ class Queue:
         """The same queue with one guard of the shipped scripts taken out."""
         mutants = {}
         for script in SCRIPTS:
-            mutant = Script.of(script.name, script.text.replace(guard, instead))
+            mutant = Script(script.name, script.text.replace(guard, instead))
             if mutant.text != script.text:
                 self.connection.call("SCRIPT", "LOAD", mutant.text)
                 mutants[script.sha] = mutant.sha

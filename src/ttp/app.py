@@ -7,9 +7,7 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
-from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys, check_name
-from ttp.coordination.url import Target as ServerTarget
 from ttp.native import TaskHandle
 from ttp.native.types import argument_converter, converter
 from ttp.policy import Clock, RetryPolicy
@@ -21,6 +19,8 @@ from ttp.worker.batch import Batch
 from ttp.worker.handler import Handler, Lifespan
 
 if TYPE_CHECKING:
+    from ttp.coordination.connection import Connection
+    from ttp.coordination.url import Target as ServerTarget
     from ttp.dead_letters import DeadLetter
 
 P = ParamSpec("P")
@@ -294,16 +294,20 @@ class App:
         return keys
 
     @property
-    def server(self) -> ServerTarget:
+    def server(self) -> "ServerTarget":
         """Where the server is; starts the embedded one if there is no URL and it does not run."""
+        from ttp.coordination.url import Target as ServerTarget  # noqa: PLC0415 - not before it is needed
+
         if url := self.url or os.environ.get("TTP_URL"):
             return ServerTarget.parse(url)
         from ttp.coordination import embedded  # noqa: PLC0415 - only where it is used
 
         return embedded.ensure()
 
-    def open_connection(self, timeout: float, name: str | None = None) -> Connection:
+    def open_connection(self, timeout: float, name: str | None = None) -> "Connection":
         """A new connection. ServerUnavailable if none can be had in timeout seconds."""
+        from ttp.coordination.connection import Connection  # noqa: PLC0415 - import ttp has to be quick
+
         connection = Connection(self.server, name=name, connect_timeout=timeout)
         connection.connect()
         return connection

@@ -11,15 +11,17 @@ import time
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ttp.coordination import commands
-from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
 from ttp.errors import ResultExpired, ResultTimeout, ServerUnavailable, TaskCancelled, TaskFailed
 from ttp.native import CANCELLED, DEAD, DONE, RETRY, ResultBlock, TaskHandle, scope
 from ttp.policy import Clock
 from ttp.task import Status, TaskId
+
+if TYPE_CHECKING:
+    from ttp.coordination.connection import Connection
 
 log = logging.getLogger("ttp.results")
 
@@ -56,7 +58,7 @@ class ResultReader:
     """
 
     def __init__(
-        self, *, open_connection: Callable[[float], Connection], channel: Callable[[], str], clock: Clock
+        self, *, open_connection: "Callable[[float], Connection]", channel: Callable[[], str], clock: Clock
     ) -> None:
         self._open_connection = open_connection
         self._channel = channel

@@ -1,6 +1,7 @@
 """While a command runs: a line of numbers, and Ctrl-C as its good end."""
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -8,18 +9,34 @@ from contextlib import contextmanager
 
 @contextmanager
 def stop_on_interrupt(stopping: threading.Event) -> Iterator[None]:
-    """Set `stopping` on Ctrl-C while the block runs; a second one raises KeyboardInterrupt."""
+    """Set `stopping` on Ctrl-C while the block runs; a second one raises KeyboardInterrupt.
+
+    Python's handlers run in the main thread, and a signal that hits another thread does not end the main
+    thread's wait. So a thread of its own hears of it, through a socket that is written to at once.
+    """
+    heard, told = socket.socketpair()
+    told.setblocking(False)
+
+    def listen() -> None:
+        while number := heard.recv(1):
+            if number[0] == signal.SIGINT:
+                stopping.set()
 
     def handle(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        # By another thread: this one may be inside the event's lock.
-        threading.Thread(target=stopping.set, daemon=True).start()
 
+    listener = threading.Thread(target=listen, name="ttp-interrupt", daemon=True)
+    listener.start()
     before = signal.signal(signal.SIGINT, handle)
+    told_before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
+        signal.set_wakeup_fd(told_before)
         signal.signal(signal.SIGINT, before)
+        told.close()
+        listener.join()
+        heard.close()
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from ttp.coordination import Target
+from ttp.coordination.url import Target
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130

@@ -1,6 +1,9 @@
 """How long to wait before the next try. No I/O."""
 
-from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from random import Random
 
 
 class Backoff:
@@ -11,8 +14,8 @@ class Backoff:
         base, cap: seconds.
     """
 
-    def __init__(self, rng: Random | None = None, base: float = 0.05, cap: float = 2.0) -> None:
-        self._rng = rng or Random()  # noqa: S311 - nothing secret
+    def __init__(self, rng: "Random | None" = None, base: float = 0.05, cap: float = 2.0) -> None:
+        self._rng = rng
         self._base = base
         self._cap = cap
         self._tries = 0
@@ -21,6 +24,10 @@ class Backoff:
         """Seconds to wait now."""
         ceiling = min(self._cap, self._base * 2.0 ** min(self._tries, 60))
         self._tries += 1
+        if self._rng is None:
+            from random import Random  # noqa: PLC0415 - import ttp has to be quick
+
+            self._rng = Random()  # noqa: S311 - nothing secret
         return self._rng.uniform(0.0, ceiling)
 
     def reset(self) -> None:

@@ -9,9 +9,7 @@ import struct
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
-from uuid import UUID
 
 DATETIME: Final = 1
 UUID_: Final = 2
@@ -39,11 +37,13 @@ def encode(value: Any) -> Any:  # noqa: PLR0911 - one line a type
         return value.value
     if isinstance(value, datetime):
         return Ext(DATETIME, _pack_datetime(value))
-    if isinstance(value, UUID):
+    # A value of these cannot exist unless somebody imported its module.
+    uuid, decimal = sys.modules.get("uuid"), sys.modules.get("decimal")
+    if uuid is not None and isinstance(value, uuid.UUID):
         return Ext(UUID_, value.bytes)
-    if isinstance(value, Decimal):
+    if decimal is not None and isinstance(value, decimal.Decimal):
         return Ext(DECIMAL, str(value).encode("ascii"))
-    numpy: Any = sys.modules.get("numpy")  # a NumPy value cannot exist unless somebody imported it
+    numpy: Any = sys.modules.get("numpy")
     if numpy is not None:
         if isinstance(value, numpy.ndarray):
             return Ext(NDARRAY, _pack_array(value))
@@ -67,8 +67,12 @@ def decode(code: int, data: bytes) -> Any:
     if code == DATETIME:
         return _unpack_datetime(data)
     if code == UUID_:
+        from uuid import UUID  # noqa: PLC0415 - as below: only those who receive one need it
+
         return UUID(bytes=data)
     if code == DECIMAL:
+        from decimal import Decimal, InvalidOperation  # noqa: PLC0415
+
         try:
             return Decimal(data.decode("ascii"))
         except InvalidOperation:

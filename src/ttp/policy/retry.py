@@ -1,9 +1,12 @@
 """When a failed task is tried again."""
 
 from dataclasses import KW_ONLY, dataclass
-from random import Random
+from typing import TYPE_CHECKING
 
 from ttp.errors import Reject, RetryAfter
+
+if TYPE_CHECKING:
+    from random import Random
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class RetryPolicy:
         if self.base_delay < 0 or self.max_delay < 0:
             raise ValueError("base_delay and max_delay must not be negative")
 
-    def delay(self, attempt: int, error: BaseException, rng: Random) -> float | None:
+    def delay(self, attempt: int, error: BaseException, rng: "Random") -> float | None:
         """Seconds until the next attempt, or None where this failure is final.
 
         Args:

@@ -5,7 +5,7 @@ accepted, and answers with that frame's fid. So a request may be lost, late or d
 answer always tells what to resend.
 """
 
-import secrets
+import os
 from collections import deque
 from collections.abc import Iterator
 
@@ -68,7 +68,7 @@ class Chain:
                 accepted.append(frame)
         else:
             # Somebody else's frame, or none at all: this chain is not ours any more.
-            self.id = secrets.token_hex(12)
+            self.id = os.urandom(12).hex()
             self._accepted = None
             self._broken = True
         if status == "OK":

@@ -7,23 +7,24 @@ One lock guards the connection; whoever holds it works for all.
 
 import logging
 import os
-import secrets
 import sys
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ttp.coordination import commands
 from ttp.coordination.backoff import Backoff
-from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, MemoryPool, Outbox
 from ttp.policy import Clock
 from ttp.producer.chain import Chain
+
+if TYPE_CHECKING:
+    from ttp.coordination.connection import Connection
 
 log = logging.getLogger("ttp.producer")
 
@@ -34,7 +35,7 @@ MARKER_TTL_MS = 24 * 3600 * 1000  # how long the server remembers a task without
 FULL_PAUSE = 0.02  # seconds between two tries at a queue that has no room
 PARTIAL_WINDOW = 2  # unanswered frames above which partial ones are not sent: they would pile up as they are
 SPACING = 0.0004  # seconds between two sendings of partial frames: under load they fill meanwhile
-BACKLOG = 3  # frames in the stream from which on the spacing grows: they would wait there, and cost as much as full ones
+BACKLOG = 3  # frames in the stream from which on the spacing grows: more small ones would only wait there
 LONGEST_SPACING = 0.003
 IDLE_DRAIN = 0.005  # seconds after which the flusher takes the replies nobody waits for
 
@@ -54,7 +55,7 @@ class Producer:
         self,
         *,
         keys: Callable[[str], Keys],
-        open_connection: Callable[[float], Connection],
+        open_connection: "Callable[[float], Connection]",
         queue_limit: int,
         on_full: Literal["block", "error"],
         submit_timeout: float,
@@ -69,7 +70,7 @@ class Producer:
         self._pool = MemoryPool(BLOCK_SIZE, BLOCKS)
         self.outbox = Outbox(
             self._pool,
-            secrets.token_bytes(12),
+            os.urandom(12),
             on_sealed=self._on_sealed,
             on_submit=self.accept,
             on_full=self._on_full,
@@ -103,7 +104,7 @@ class Producer:
     def _after_fork(self) -> None:
         """Every inherited block, connection and thread belongs to the parent: start as a new producer."""
         self._start()
-        self.outbox.reset(secrets.token_bytes(12))
+        self.outbox.reset(os.urandom(12))
 
     # what the native core calls
 
@@ -282,7 +283,7 @@ class Producer:
             self._disconnected()
             raise
 
-    def _connected(self, deadline: float | None) -> Connection:
+    def _connected(self, deadline: float | None) -> "Connection":
         if self._connection is not None:
             return self._connection
         pause = self._retry_at - time.monotonic()
@@ -315,7 +316,7 @@ class Producer:
                 chain = self._chains[key] = Chain(self.outbox.producer.hex())
             chain.push(frame)
 
-    def _send(self, connection: Connection) -> None:
+    def _send(self, connection: "Connection") -> None:
         batch = []
         for (queue, priority), chain in self._chains.items():
             if chain.full and time.monotonic() < self._full_until:
@@ -341,7 +342,7 @@ class Producer:
         if batch:
             connection.send(batch)
 
-    def _due_ms(self, connection: Connection, frame: FrameWriter) -> int | None:
+    def _due_ms(self, connection: "Connection", frame: FrameWriter) -> int | None:
         """When a delayed frame is due, by the server's clock. Read at sending, so never early."""
         route = frame.route
         if route.at:

@@ -18,7 +18,6 @@ from ttp.worker.pool import WorkerPool
 
 CONNECT_TIMEOUT = 5.0
 JOIN_TIMEOUT = 1.0
-LONGEST_WAIT = 0.2  # seconds: a signal that hits another thread does not end this one's wait, and its handler runs here
 
 T = TypeVar("T", bound=Event | Record)
 
@@ -63,7 +62,7 @@ def play(
     while not stopping.is_set() and (at := source.next_due) is not None:
         if (delay := at - clock()) > 0:
             pause()
-            stopping.wait(min(delay, LONGEST_WAIT))
+            stopping.wait(delay)
             continue
         for event in source.due():
             emit(event)

@@ -1,8 +1,12 @@
 """The task that runs in this thread or coroutine."""
 
+from typing import TYPE_CHECKING
+
 from ttp.native import scope
 from ttp.task import TaskContext
-from ttp.worker.job import Job
+
+if TYPE_CHECKING:
+    from ttp.worker.job import Job
 
 
 def current_task() -> TaskContext:

@@ -1,45 +1,46 @@
 """The Lua scripts: one file for each operation, the sums computed here."""
 
-import hashlib
-import re
-from dataclasses import dataclass
-from pathlib import Path
-
-_INCLUDE = re.compile(r"^-- include: (\w+\.lua)$", re.MULTILINE)
+from functools import cached_property
 
 
-@dataclass(frozen=True, slots=True)
 class Script:
-    """One script as the server gets it.
+    """One script as the server gets it. It is read when it is first needed.
 
-    Attributes:
-        sha: what EVALSHA names it by.
+    Args:
+        name: of the file.
+        text: instead of the file's, for tests.
     """
 
-    name: str
-    text: str
-    sha: str
+    def __init__(self, name: str, text: str | None = None) -> None:
+        self.name = name
+        if text is not None:
+            self.text = text
 
-    @classmethod
-    def of(cls, name: str, text: str) -> "Script":
-        """A script of this text."""
-        return cls(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    @cached_property
+    def text(self) -> str:
+        """The file's text, with the parts it includes."""
+        import re  # noqa: PLC0415 - import ttp has to be quick
+        from pathlib import Path  # noqa: PLC0415
 
-    @classmethod
-    def load(cls, name: str) -> "Script":
-        """The script of this name, with the parts it includes."""
         folder = Path(__file__).parent
-        text = (folder / f"{name}.lua").read_text()
-        return cls.of(name, _INCLUDE.sub(lambda match: (folder / match[1]).read_text(), text))
+        text = (folder / f"{self.name}.lua").read_text()
+        return re.sub(r"(?m)^-- include: (\w+\.lua)$", lambda match: (folder / match[1]).read_text(), text)
+
+    @cached_property
+    def sha(self) -> str:
+        """What EVALSHA names it by."""
+        import hashlib  # noqa: PLC0415
+
+        return hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
 
-SUBMIT = Script.load("submit")
-COMMIT = Script.load("commit")
-TICK = Script.load("tick")
-CLAIM = Script.load("claim")
-BURY = Script.load("bury")
-CANCEL = Script.load("cancel")
-BEATS = Script.load("beats")
+SUBMIT = Script("submit")
+COMMIT = Script("commit")
+TICK = Script("tick")
+CLAIM = Script("claim")
+BURY = Script("bury")
+CANCEL = Script("cancel")
+BEATS = Script("beats")
 
 SCRIPTS: tuple[Script, ...] = (SUBMIT, COMMIT, TICK, CLAIM, BURY, CANCEL, BEATS)
 """All of them; a connection loads them when it connects."""
