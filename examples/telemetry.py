@@ -3,8 +3,8 @@
 import os
 
 import ttp
+from ttp.telemetry.handlers.store import store_task
 from ttp.telemetry.sinks.sqlite import SqliteSink
-from ttp.telemetry.store import store_task
 
 app = ttp.App("telemetry")
 store = store_task(app, SqliteSink(os.environ.get("TELEMETRY_DB", "telemetry.db")))

@@ -26,6 +26,7 @@ from ttp.worker.batch import Batch
 from ttp.worker.context import current_task
 
 if TYPE_CHECKING:
+    from ttp.claims import claim
     from ttp.dead_letters import DeadLetter
     from ttp.worker.pool import WorkerPool
 
@@ -56,12 +57,13 @@ __all__ = [
     "TtpError",
     "WorkerPool",
     "__version__",
+    "claim",
     "current_task",
 ]
 
 __version__ = "0.1.0"
 
-_LATE = {"DeadLetter": "ttp.dead_letters", "WorkerPool": "ttp.worker.pool"}
+_LATE = {"DeadLetter": "ttp.dead_letters", "claim": "ttp.claims", "WorkerPool": "ttp.worker.pool"}
 
 
 def __getattr__(name: str) -> object:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from real_postgres import NO_POSTGRES, PROGRAMS, Postgres
 from real_server import BINARIES
 from real_server import Server as Server
 from script_queue import Queue
@@ -61,3 +62,13 @@ def full_memory(connection: Connection) -> Callable[[], None]:
         connection.call("CONFIG", "SET", "maxmemory", "1")
 
     return fill
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A running PostgreSQL; tests make databases of their own in it."""
+    if PROGRAMS is None:
+        pytest.skip(NO_POSTGRES)
+    running = Postgres()
+    yield running
+    running.remove()

@@ -14,11 +14,14 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from real_postgres import Postgres
 from real_server import Server
+from sink_reader import read
 from ttp import App, Reject, WorkerPool
 from ttp.cli import main
+from ttp.telemetry.handlers.store import store_task
 from ttp.telemetry.sinks.sqlite import SqliteSink
-from ttp.telemetry.store import store_task
+from ttp.telemetry.sinks.tables import READINGS
 
 DATA = Path(os.environ.get("TTP_DATA") or Path(__file__).parents[3] / "shared" / "data")
 needs_data = pytest.mark.skipif(
@@ -96,6 +99,25 @@ def test_every_recorded_file_is_stored_exactly(ttp: Ttp, tmp_path: Path) -> None
 
 
 @needs_data
+@pytest.mark.parametrize("kind", ["postgres", "parquet"])
+def test_two_recorded_files_are_stored_exactly_in_other_sinks(
+    ttp: Ttp, tmp_path: Path, postgres: Postgres, kind: str
+) -> None:
+    target = f"postgres:{postgres.new_database()}" if kind == "postgres" else f"parquet:{tmp_path}/sink"
+    files, expected = recorded()
+    files = [file for file in files if file.stem in ("machine_temperature_system_failure", "datatraining")]
+    for run in range(2):
+        done = json.loads(ttp("replay", *files, "--to", target, "--json").stdout)
+        assert (done["stored"], done["rows"]) == (22_695 + 8_143, 0 if run else 22_695 + 6 * 8_143)
+    sums: dict[tuple[str, str], tuple[int, Decimal]] = {}
+    for device, field, value in read(target, READINGS, "device", "field", "value"):
+        rows, total = sums.get((device, field), (0, Decimal(0)))
+        sums[device, field] = rows + 1, total + Decimal(repr(value))
+    assert sums == {key: value for key, value in expected.items() if key in sums}
+    assert len(sums) == 1 + 6
+
+
+@needs_data
 def test_a_replay_that_was_killed_is_completed_by_the_next(ttp: Ttp, server: Server, tmp_path: Path) -> None:
     files, expected = recorded()
     database = tmp_path / "all.db"
@@ -144,7 +166,11 @@ def test_wrong_calls_say_what_is_wrong(ttp: Ttp, tmp_path: Path) -> None:
         done = ttp(*arguments, code=code)
         assert words in " ".join(done.stderr.replace("│", " ").split())
     path.write_text("timestamp,value\n2020-01-01,1\n")
-    for target, words in [("t.db", "expected sqlite:PATH"), (f"sqlite:{tmp_path}/none/t.db", "unable to open")]:
+    for target, words in [
+        ("t.db", "expected sqlite:PATH"),
+        ("postgrs://u:secret@h/d", "unknown target 'postgrs'"),
+        (f"sqlite:{tmp_path}/none/t.db", "unable to open"),
+    ]:
         assert words in ttp("replay", path, "--to", target, code=1).stderr
     target = f"sqlite:{tmp_path}/t.db"
     assert "no connection" in ttp("replay", path, "--to", target, "--url", "redis://127.0.0.1:1", code=3).stderr

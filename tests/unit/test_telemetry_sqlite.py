@@ -4,6 +4,7 @@ import math
 import os
 import sqlite3
 import struct
+import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -15,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ttp.telemetry.sinks import SinkError, sqlite_path
-from ttp.telemetry.sinks.sqlite import EventRow, SqliteSink
+from ttp.telemetry.sinks import SinkError, open_sink
+from ttp.telemetry.sinks.sqlite import SqliteSink
+from ttp.telemetry.sinks.tables import EventRow
 
 STAMP = "2020-01-01 00:00:00"
 ORIGIN = "default.0.0123456789abcdef"
@@ -197,12 +199,22 @@ def test_what_is_no_database_of_ours_is_refused(tmp_path: Path) -> None:
     assert text.read_text() == "device,value\n" * 100
 
 
-def test_targets() -> None:
-    assert sqlite_path("sqlite:a/b.db") == "a/b.db"
-    assert sqlite_path("sqlite:/a/b.db") == "/a/b.db"
-    for wrong in ["a.db", "sqlite:", "sqlite:///a.db", "postgres:x"]:
+def test_targets(tmp_path: Path) -> None:
+    assert open_sink(f"sqlite:{tmp_path}/b.db").location == f"{tmp_path}/b.db"
+    for wrong in ["a.db", "sqlite:", "sqlite:///a.db", "postgres:", "parquet:", "parquet://x"]:
         with pytest.raises(SinkError, match="expected sqlite:PATH"):
-            sqlite_path(wrong)
+            open_sink(wrong)
+    with pytest.raises(SinkError) as refused:
+        open_sink("postgress://me:secret@host/db")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("kind", "library"), [("postgres", "psycopg"), ("parquet", "pyarrow")])
+def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, kind: str, library: str) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, f"ttp.telemetry.sinks.{kind}", raising=False)
+    with pytest.raises(SinkError, match=rf"pip install 'ttp\[{kind}\]'"):
+        open_sink(f"{kind}:{tmp_path}/x")
 
 
 def test_fields_may_be_any_mapping(sink: SqliteSink) -> None:

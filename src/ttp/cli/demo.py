@@ -20,9 +20,9 @@ from ttp.coordination import inspection
 from ttp.errors import TtpError
 from ttp.native import BACKEND, Histogram
 from ttp.telemetry.event import Event, Record
+from ttp.telemetry.handlers.store import STORE
 from ttp.telemetry.hub import Fleet, FleetConfig
 from ttp.telemetry.sources.host import HostSource
-from ttp.telemetry.store import STORE
 
 QUEUES = ("default", "burst")
 TURN = 0.01  # seconds

@@ -10,8 +10,7 @@ from ttp.cli.output import EXIT_INTERRUPTED, Json, Url, complain, print_json, us
 from ttp.telemetry.delivery import Delivery
 from ttp.telemetry.replay import open_files, parse_speed
 from ttp.telemetry.replay import replay as run
-from ttp.telemetry.sinks import sqlite_path
-from ttp.telemetry.sinks.sqlite import SqliteSink
+from ttp.telemetry.sinks import open_sink
 from ttp.telemetry.sources.record_file import BadRow
 
 MAX_SHOWN = 20  # bad rows that are printed
@@ -21,7 +20,10 @@ def replay(
     files: Annotated[
         list[Path], typer.Argument(metavar="FILE...", exists=True, dir_okay=False, help="CSV or JSON Lines.")
     ],
-    to: Annotated[str, typer.Option(metavar="sqlite:PATH", help="Where the events are stored.")],
+    to: Annotated[
+        str,
+        typer.Option(metavar="TARGET", help="Where to store them: sqlite:PATH, postgres:URL or parquet:DIR."),
+    ],
     speed: Annotated[str, typer.Option(help="full, original, or how many times faster than recorded.")] = "full",
     device: Annotated[
         str | None, typer.Option(help="Device of the events of a single file; default: the file's stem.")
@@ -48,7 +50,7 @@ def replay(
         recorded = open_files(files, device=device, on_bad=report)
     except (ValueError, OSError) as error:
         usage(str(error))
-    sink = SqliteSink(sqlite_path(to))
+    sink = open_sink(to)
 
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -69,13 +71,13 @@ def replay(
         "left": summary.left,
         "dead": len(summary.dead),
         "seconds": round(summary.seconds, 3),
-        "database": str(sink.path),
+        "database": sink.location,
     }
     if as_json:
         print_json(result)
     else:
         typer.echo(
-            f"sent {summary.sent:,} events, stored {summary.stored:,} as {summary.rows:,} rows in {sink.path}"
+            f"sent {summary.sent:,} events, stored {summary.stored:,} as {summary.rows:,} rows in {sink.location}"
             f" ({summary.seconds:.1f} s, {summary.sent / summary.seconds:,.0f} events/s)"
         )
         if summary.repeated:

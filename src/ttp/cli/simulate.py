@@ -15,12 +15,11 @@ from ttp.cli.live import live_line, stop_on_interrupt
 from ttp.cli.output import Url, complain, usage
 from ttp.telemetry.delivery import CONNECT_TIMEOUT, Delivery, play
 from ttp.telemetry.event import Event, Record
+from ttp.telemetry.handlers.store import STORE
 from ttp.telemetry.hub import SENSORS, Faults, Fleet, FleetConfig
-from ttp.telemetry.sinks import sqlite_path
-from ttp.telemetry.sinks.sqlite import SqliteSink
+from ttp.telemetry.sinks import open_sink
 from ttp.telemetry.sources import Source
 from ttp.telemetry.sources.host import HostSource
-from ttp.telemetry.store import STORE
 
 FLEET_RATE = 1000.0
 HOST_RATE = 1.0
@@ -41,7 +40,11 @@ def simulate(
     source: Annotated[Literal["fleet", "host"], typer.Option(help="Simulated devices, or this machine.")] = "fleet",
     start: Annotated[str | None, typer.Option(help="ISO time of the first event; default: now.")] = None,
     to: Annotated[
-        str | None, typer.Option(metavar="sqlite:PATH", help="Store the events too, with a worker in this command.")
+        str | None,
+        typer.Option(
+            metavar="TARGET",
+            help="Store the events too, in the command: sqlite:PATH, postgres:URL or parquet:DIR.",
+        ),
     ] = None,
     app_name: Annotated[str, typer.Option("--app", help="App to which the events are sent.")] = "telemetry",
     queue: Annotated[str, typer.Option(help="Queue to which they are sent.")] = "default",
@@ -102,14 +105,14 @@ def _print(origin: Source[Event] | Source[Record]) -> None:
 
 
 def _store(origin: Source[Event] | Source[Record], to: str, url: str | None) -> None:
-    sink = SqliteSink(sqlite_path(to))
+    sink = open_sink(to)
     delivery = Delivery(sink, url)
     with (
         stop_on_interrupt(delivery.stopping),
         live_line(lambda: f"sent {delivery.sent:,} events, stored {sink.events:,}"),
     ):
         summary = delivery.run(origin, clock=time.time)
-    typer.echo(f"sent {summary.sent:,} events, stored {summary.stored:,} as {summary.rows:,} rows in {sink.path}")
+    typer.echo(f"sent {summary.sent:,} events, stored {summary.stored:,} as {summary.rows:,} rows in {sink.location}")
     if summary.repeated:
         typer.echo(f"{summary.repeated:,} rows were there already: same device, epoch, sequence and field")
     if summary.left:

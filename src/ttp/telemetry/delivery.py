@@ -11,9 +11,9 @@ from ttp.app import App
 from ttp.coordination import inspection
 from ttp.errors import QueueFull, SerializationError
 from ttp.telemetry.event import Event, Record
-from ttp.telemetry.sinks.sqlite import SqliteSink
+from ttp.telemetry.handlers.store import store_task
+from ttp.telemetry.sinks import Sink
 from ttp.telemetry.sources import Source
-from ttp.telemetry.store import store_task
 from ttp.worker.pool import WorkerPool
 
 CONNECT_TIMEOUT = 5.0
@@ -81,10 +81,8 @@ class Delivery:
         stopping: set it to end early.
     """
 
-    def __init__(
-        self, sink: SqliteSink, url: str | None = None, *, on_stored: Callable[[], None] = lambda: None
-    ) -> None:
-        self.queue = f"sqlite-{sink.id}"
+    def __init__(self, sink: Sink, url: str | None = None, *, on_stored: Callable[[], None] = lambda: None) -> None:
+        self.queue = f"{sink.kind}-{sink.id}"
         self.sent = 0
         self.stopping = threading.Event()
         self._app = App("telemetry", url)

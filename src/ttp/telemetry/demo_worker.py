@@ -9,8 +9,8 @@ from pathlib import Path
 from ttp.app import App
 from ttp.policy import RetryPolicy
 from ttp.producer import LocalTask
+from ttp.telemetry.handlers.store import store_task
 from ttp.telemetry.sinks.sqlite import SqliteSink
-from ttp.telemetry.store import store_task
 from ttp.worker.pool import WorkerPool
 
 REPORT_EVERY = 0.25  # seconds

@@ -1,21 +1,15 @@
 """The task that stores events in a sink."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 from ttp.app import App
 from ttp.producer import BatchTask
 from ttp.telemetry.event import Record
-from ttp.telemetry.sinks.sqlite import EventRow, Range
+from ttp.telemetry.handlers import SINK_RETRY
+from ttp.telemetry.sinks import Sink
 from ttp.worker.batch import Batch
 
 STORE = "telemetry.store"
-
-
-class Sink(Protocol):
-    """Stores each event once: in one transaction with the id of its task."""
-
-    def store(self, ranges: list[Range], rows: list[EventRow]) -> None: ...
 
 
 def store_task(
@@ -27,7 +21,7 @@ def store_task(
         on_stored: called in the worker after each batch.
     """
 
-    @app.batch(Record, name=STORE, queue=queue)
+    @app.batch(Record, name=STORE, queue=queue, retry=SINK_RETRY)
     def store(batch: Batch[Record]) -> None:
         sink.store(batch.ranges(), batch.tuples())
         on_stored()
