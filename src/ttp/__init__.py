@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ttp.app import App
 from ttp.errors import (
+    CircuitOpen,
     CorruptFrame,
     QueueFull,
     Reject,
@@ -19,7 +20,7 @@ from ttp.errors import (
     TtpError,
 )
 from ttp.native import TaskHandle
-from ttp.policy import RetryPolicy
+from ttp.policy import CircuitBreaker, RetryPolicy
 from ttp.producer import BatchTask, LocalTask, Task
 from ttp.task import Priority, Status, TaskContext
 from ttp.worker.batch import Batch
@@ -34,6 +35,8 @@ __all__ = [
     "App",
     "Batch",
     "BatchTask",
+    "CircuitBreaker",
+    "CircuitOpen",
     "CorruptFrame",
     "DeadLetter",
     "LocalTask",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeV
 from ttp.coordination.keys import Keys, check_name
 from ttp.native import TaskHandle
 from ttp.native.types import argument_converter, converter
-from ttp.policy import Clock, RetryPolicy
+from ttp.policy import CircuitBreaker, Clock, RetryPolicy
 from ttp.producer import BatchTask, LocalTask, Producer, Task
 from ttp.producer.task import Target
 from ttp.results import ResultOwner, ResultReader
@@ -47,6 +47,7 @@ class TaskDecorator(Protocol):
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
         result_ttl: float | None = None,
+        breaker: CircuitBreaker | None = None,
     ) -> "TaskDecorator": ...
 
 
@@ -125,6 +126,7 @@ class App:
             timeout: seconds after which a running handler gets `TaskTimeout` (async: is cancelled).
             retry: when a failed call is tried again; default: the app's policy.
             result_ttl: seconds that outcomes are kept; default: the app's.
+            breaker: of the dependency that the handler calls; while it is open, calls are put off.
         """
         return self._decorate
 
@@ -143,6 +145,7 @@ class App:
         timeout: float | None = None,
         retry: RetryPolicy | None = None,
         result_ttl: float | None = None,
+        breaker: CircuitBreaker | None = None,
     ) -> LocalTask[..., Any]:
         ttl = self._result_ttl if result_ttl is None else result_ttl
         if timeout is not None and timeout <= 0:
@@ -155,6 +158,7 @@ class App:
             retry=retry or self._retry,
             timeout=timeout,
             result_ttl=ttl,
+            breaker=breaker,
         )
         self._add(handler)
         signature = inspect.signature(function)
@@ -169,6 +173,7 @@ class App:
         name: str | None = None,
         queue: str = "default",
         retry: RetryPolicy | None = None,
+        breaker: CircuitBreaker | None = None,
         max_events: int = 4096,
     ) -> Callable[[Callable[[Batch[Row]], None]], BatchTask[P, Row]]:
         """Make a function the handler of whole batches of one row class (a dataclass).
@@ -188,6 +193,7 @@ class App:
                 result_ttl=self._result_ttl,
                 row=argument_converter(row) or row,
                 max_events=max_events,
+                breaker=breaker,
             )
             self._add(handler)
             signature = inspect.signature(row)

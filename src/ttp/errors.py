@@ -6,6 +6,7 @@ TtpError
 ├── QueueFull                           no room: the producer's pool, or the queue's limit
 ├── ServerUnavailable (ConnectionError) no answer from the server in time
 │   └── ServerRefused                   the server answers, but will not serve: password, permissions, settings
+├── CircuitOpen                         a circuit breaker lets no call through now
 ├── ResultTimeout (TimeoutError)        no result yet
 ├── ResultExpired                       the result was kept and is gone, or none was kept
 ├── TaskCancelled                       the task was cancelled before it ran
@@ -37,6 +38,18 @@ class ServerUnavailable(TtpError, ConnectionError):
 
 class ServerRefused(ServerUnavailable):
     """The server answers but will not serve: wrong password, missing permission, unfit setting."""
+
+
+class CircuitOpen(TtpError):
+    """The circuit breaker of a dependency lets no call through now. A handler that raises it is put off, unfailed.
+
+    Attributes:
+        retry_after: seconds after which to try again.
+    """
+
+    def __init__(self, name: str, retry_after: float) -> None:
+        super().__init__(f"circuit breaker {name!r} is open; try again in {retry_after:.1f} s")
+        self.retry_after = retry_after
 
 
 class ResultTimeout(TtpError, TimeoutError):

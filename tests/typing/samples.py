@@ -34,7 +34,17 @@ def plain(device: str, value: float = 1.0) -> float:
     return value
 
 
-@app.task(name="full", queue="q", priority="high", timeout=5.0, retry=ttp.RetryPolicy(3), result_ttl=0)
+breaker = ttp.CircuitBreaker("database", failure_rate=0.5, slow_after=1.0, wait=5.0)
+
+
+@breaker
+def query(key: str) -> int:
+    """A guarded function keeps its signature."""
+    with breaker:
+        return len(key)
+
+
+@app.task(name="full", queue="q", priority="high", timeout=5.0, retry=ttp.RetryPolicy(3), result_ttl=0, breaker=breaker)
 def full(*, key: str) -> None:
     """With all of them."""
 

@@ -1,6 +1,7 @@
 """Decisions without I/O: clock and random numbers are handed in."""
 
+from ttp.policy.breaker import CircuitBreaker
 from ttp.policy.clock import Clock
 from ttp.policy.retry import RetryPolicy
 
-__all__ = ["Clock", "RetryPolicy"]
+__all__ = ["CircuitBreaker", "Clock", "RetryPolicy"]

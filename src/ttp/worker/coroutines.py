@@ -9,6 +9,7 @@ from typing import Any
 
 from ttp.errors import TaskTimeout
 from ttp.native import BACK, DONE, Slice, scope
+from ttp.worker.guard import Guard
 from ttp.worker.job import BackToQueue, Job
 from ttp.worker.runners import end_slice
 
@@ -75,6 +76,8 @@ class AsyncRunner:
     async def _run(self, job: Job, part: Slice) -> None:
         scope.set(part)
         row = part.next
+        breaker = job.handler.breaker
+        guard = None if breaker is None else Guard(breaker, job, part)
         part.begin(row)
         limit = asyncio.timeout(job.handler.timeout)
         try:
@@ -88,7 +91,12 @@ class AsyncRunner:
                 error = TaskTimeout(f"no end within {job.handler.timeout} s")
             elif job.stopping and isinstance(error, asyncio.CancelledError):
                 error = BackToQueue()
-            outcome = BACK if isinstance(error, BackToQueue) else job.failed(part, row, error)
+            if isinstance(error, BackToQueue):
+                outcome = BACK
+            else:
+                outcome = job.failed(part, row, error) if guard is None else guard.failed(row, error)
             part.finish(row, outcome)
+        if guard is not None:
+            guard.ended()
         if end_slice(job):
             self.ended(job)

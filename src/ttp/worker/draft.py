@@ -14,6 +14,7 @@ MARKER_TTL_MS = 24 * 3600 * 1000
 RETRY_GROUPS = 32  # frames that one commit's retries are spread over, at most
 PIECES = 64  # ready frames that a split makes, at most
 RECORDS = 48  # error records of a dead entry: what a value's 128 KiB can surely hold
+BREAKER_DEFERRALS = 12  # counted at most, so that a task no worker knows is still looked for (`Inbox`)
 TRACED = 16  # distinct failures of a commit that keep their traceback
 
 
@@ -37,6 +38,7 @@ class Draft:
     retried: int = 0
     dead: int = 0
     cancelled: int = 0
+    deferred: int = 0
     cancels: list[str] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
     held_fid: int = 0
@@ -89,7 +91,11 @@ def draft(
     out.dead = len(dead)
     _place_retries(job, out, retries, fid)
     _place_dead(job, out, dead, now_ms, fid)
-    _place_back(job, out, sorted(back), piece, fid)
+    if job.deferral is not None and back:
+        out.deferred = len(back)
+        out.placements.append(_deferred(job, sorted(back), now_ms, fid()))
+    else:
+        _place_back(job, out, sorted(back), piece, fid)
     if out.held:
         out.held_fid = fid()
         out.held.sort()
@@ -157,10 +163,11 @@ def _derived(
     fid: int,
     *,
     attempt: int | None = None,
+    deferrals: int | None = None,
     due_ms: int = 0,
     errors: bytes = b"",
 ) -> Placement:
-    frame = job.view.derive(rows, fid=fid, attempt=attempt, crashes=min(job.crashes, 255))
+    frame = job.view.derive(rows, fid=fid, attempt=attempt, deferrals=deferrals, crashes=min(job.crashes, 255))
     return Placement(
         kind=kind,
         frame=frame,
@@ -217,6 +224,14 @@ def _place_back(job: Job, out: Draft, rows: Sequence[int], piece: int | None, fi
     size = max(piece or len(rows), -(-len(rows) // PIECES))
     for start in range(0, len(rows), size):
         out.placements.append(_derived(job, "ready", rows[start : start + size], fid()))
+
+
+def _deferred(job: Job, rows: Sequence[int], now_ms: int, fid: int) -> Placement:
+    """A delayed frame of what a circuit breaker put off, attempt unchanged."""
+    assert job.deferral is not None
+    deferrals = max(job.view.deferrals, min(job.view.deferrals + 1, BREAKER_DEFERRALS))
+    due_ms = now_ms + round(job.deferral * 1000)
+    return _derived(job, "delayed", rows, fid, deferrals=deferrals, due_ms=due_ms)
 
 
 def _child(frame: FrameWriter, now_ms: int) -> Placement:

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ttp.policy import RetryPolicy
+from ttp.policy import CircuitBreaker, RetryPolicy
 
 Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 """Makes what a worker process enters when it begins, and leaves when it ends."""
@@ -21,6 +21,7 @@ class Handler:
         timeout: seconds, or None.
         result_ttl: seconds that an outcome is kept; 0 keeps none.
         row: makes the events of a batch handler.
+        breaker: of the dependency it calls.
         max_events: most events in one call of a batch handler.
     """
 
@@ -33,3 +34,4 @@ class Handler:
     result_ttl: float
     row: Callable[..., Any] | None = None
     max_events: int = 4096
+    breaker: CircuitBreaker | None = None

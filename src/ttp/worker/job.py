@@ -9,7 +9,7 @@ from typing import Any
 
 from ttp.coordination.commands import Entry
 from ttp.coordination.keys import Keys
-from ttp.errors import CorruptFrame, Reject, SerializationError
+from ttp.errors import CircuitOpen, CorruptFrame, Reject, SerializationError
 from ttp.native import BACK, DEAD, RETRY, FrameView, Slice
 from ttp.policy import Clock
 from ttp.task import TaskContext, TaskId
@@ -39,13 +39,16 @@ class Job:
         crashes: workers that died over these tasks, stamped on every frame derived from this one.
         slices: the rows, in ranges that run one after the other.
         failures: row → why it failed.
+        admitted: rows that the breaker lets run now; the rest is put off.
+        deferral: seconds that rows which go back are put off; None: they are ready at once.
         drafted: its last commit has been drafted: nothing is left to take out of it.
         lock: held while the entry is being replaced, so across that one commit's round trip.
     """
 
     __slots__ = (
-        "_clock", "_rng", "cancelled", "crashes", "drafted", "failures", "first_id", "handler", "id", "keys", "lock",
-        "over", "size", "slices", "source", "started", "state", "stopping", "tasks", "unfinished", "view",
+        "_clock", "_rng", "admitted", "cancelled", "crashes", "deferral", "drafted", "failures", "first_id",
+        "handler", "id", "keys", "lock", "over", "size", "slices",
+        "source", "started", "state", "stopping", "tasks", "unfinished", "view",
     )  # fmt: skip
 
     def __init__(
@@ -67,6 +70,8 @@ class Job:
         self.lock = threading.Lock()
         self.over = False
         self.drafted = False
+        self.admitted = len(view)
+        self.deferral: float | None = None
         self.stopping = False
         self.started = 0.0
         self.state = state
@@ -75,18 +80,24 @@ class Job:
 
     def cut_into(self, rows: int) -> list[Slice]:
         """Make the slices, of so many rows each."""
-        count = len(self.view)
-        for start in range(0, count, rows):
-            piece = Slice(self.view, start, min(count, start + rows))
-            piece.state = self
-            for row in range(start, piece.stop) if self.cancelled else ():
-                if self.view.index(row) in self.cancelled:
-                    piece.cancel(row)
-            if self.stopping:
-                piece.halt()
-            self.slices.append(piece)
+        for start in range(0, self.admitted, rows):
+            self._cut(start, min(self.admitted, start + rows))
         self.unfinished = len(self.slices)
-        return self.slices
+        to_run = list(self.slices)
+        if self.admitted < len(self.view):
+            self._cut(self.admitted, len(self.view)).halt()
+        return to_run
+
+    def _cut(self, start: int, stop: int) -> Slice:
+        piece = Slice(self.view, start, stop)
+        piece.state = self
+        for row in range(start, stop) if self.cancelled else ():
+            if self.view.index(row) in self.cancelled:
+                piece.cancel(row)
+        if self.stopping:
+            piece.halt()
+        self.slices.append(piece)
+        return piece
 
     def stop(self) -> None:
         """Start no further row."""
@@ -94,12 +105,24 @@ class Job:
         for part in list(self.slices):
             part.halt()
 
+    def put_off(self, seconds: float) -> None:
+        """Start no further row: what is unstarted goes back, and is due after so many seconds."""
+        self.deferral = seconds
+        for part in list(self.slices):
+            part.halt()
+
     def failed(self, part: Slice, row: int, error: BaseException) -> int:
         """A task raised: decide by its policy, note why, and return the outcome."""
         if self.stopping and isinstance(error, BackToQueue):
             return BACK
+        if isinstance(error, CircuitOpen):
+            self.deferral = max(self.deferral or 0.0, error.retry_after)
+            return BACK
         final = isinstance(error, (CorruptFrame, SerializationError))
         delay = None if final else self.handler.retry.delay(self.view.attempt, error, self._rng)
+        breaker = self.handler.breaker
+        if delay is not None and breaker is not None and not breaker.may_retry():
+            delay = max(delay, self.handler.retry.max_delay)
         error_type = "Rejected" if isinstance(error, Reject) else type(error).__qualname__
         reason = _clip(str(error), REASON_BYTES)
         if delay is not None:

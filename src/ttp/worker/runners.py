@@ -7,6 +7,7 @@ from functools import partial
 
 from ttp.native import DONE, Queue, Slice, scope
 from ttp.worker.batch import Batch
+from ttp.worker.guard import Guard
 from ttp.worker.job import Job
 
 MAX_SLICE_ROWS = 64
@@ -22,17 +23,21 @@ def run_slice(job: Job, part: Slice, relieve: Relieve) -> None:
     Args:
         relieve: commits what has been done so far; called when results and children grow large.
     """
-    on_error = partial(job.failed, part)
+    breaker = job.handler.breaker
+    guard = None if breaker is None else Guard(breaker, job, part)
+    on_error = partial(job.failed, part) if guard is None else guard.failed
     while part.next < part.stop and not part.halted:
         if job.handler.kind == "batch":
-            _run_batch(job, part)
+            _run_batch(job, part, guard)
         else:
             part.run(job.handler.function, on_error)
         if part.next < part.stop and not part.halted:
             relieve(job)
+    if guard is not None:
+        guard.ended()
 
 
-def _run_batch(job: Job, part: Slice) -> None:
+def _run_batch(job: Job, part: Slice, guard: Guard | None) -> None:
     """One call of a batch handler: what it returns or raises holds for all rows."""
     first, stop = part.next, min(part.stop, part.next + job.handler.max_events)
     token = scope.set(part)
@@ -47,6 +52,10 @@ def _run_batch(job: Job, part: Slice) -> None:
             if row > first:
                 part.begin(row)
             part.finish(row, DONE if error is None else job.failed(part, row, error))
+        if guard is not None:
+            if error is not None:
+                guard.note(stop, stop - first, error)
+            guard.ended()
     except ValueError:
         if part.next < stop <= len(job.view) and not job.stopping:
             raise

@@ -36,6 +36,7 @@ class Stats:
         self.retried += drafted.retried
         self.dead += drafted.dead
         self.cancelled += drafted.cancelled
+        self.deferred += drafted.deferred
 
     @property
     def executed(self) -> int:

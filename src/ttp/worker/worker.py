@@ -24,6 +24,7 @@ from ttp.coordination.keys import Keys
 from ttp.errors import ServerRefused, ServerUnavailable
 from ttp.policy import Clock
 from ttp.worker.commits import Committer
+from ttp.worker.guard import admit, gates
 from ttp.worker.hand import Hand
 from ttp.worker.handler import Handler
 from ttp.worker.inbox import Inbox
@@ -92,6 +93,7 @@ class Worker:
         self.ready = ready or threading.Event()
         self._settings = settings
         self._queues = list(queues)
+        self._gates = gates(handlers, queues)
         self._overdue = overdue
         self._closed = threading.Event()
         self._hand = Hand()
@@ -223,6 +225,10 @@ class Worker:
 
     def _start(self, job: Job) -> None:
         """Run a job here, or hand it to threads or the event loop."""
+        if not admit(job):
+            job.cut_into(len(job.view))
+            self._commit(job)
+            return
         self._watchdog.busy()
         age_us = self._committer.now_ms() * 1000 - job.view.created_at
         self.stats.wait.record(max(0, age_us) * 1000, len(job.view))
@@ -264,8 +270,19 @@ class Worker:
         lowest = 2
         if block_ms is None and self._turn % 8 and self._highest_read < 2:
             lowest = 1 if self._turn % 2 == 0 or self._highest_read == 1 else 0
-        streams = [keys.stream(priority) for priority in range(lowest + 1) for keys in self._queues]
-        careful = time.monotonic() < self._careful_until
+        gates = self._gates
+        queues = (
+            [keys for keys in self._queues if keys not in gates or gates[keys].state != "open"]
+            if gates
+            else self._queues
+        )
+        if not queues:
+            self._wire.settle()
+            if block_ms is not None:
+                self._pause()
+            return
+        streams = [keys.stream(priority) for priority in range(lowest + 1) for keys in queues]
+        careful = time.monotonic() < self._careful_until or any(gate.state != "closed" for gate in gates.values())
         count = 1 if careful else max(1, min(FETCH, int(FETCH_SECONDS / max(self._frame_seconds, 1e-6))))
         self._wire.fetch(streams, count=count, block_ms=block_ms)
 
