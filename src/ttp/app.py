@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
 
 from ttp.coordination.keys import Keys, check_name
+from ttp.coordination.levels import Durability, check_durability
 from ttp.native import TaskHandle
 from ttp.native.types import argument_converter, converter
 from ttp.policy import CircuitBreaker, Clock, RetryPolicy
@@ -65,6 +66,8 @@ class App:
         on_full: when the producer's pool is full, `emit` waits ("block", up to submit_timeout) or raises
             QueueFull at once ("error").
         submit_timeout: seconds `submit` waits for acceptance.
+        durability: what an accepted task survives: "memory" what the server's settings give, "everysec" the end of
+            the server, "fsync" a power cut, "replica" the loss of the server. ServerRefused where it cannot give that.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class App:
         result_ttl: float = 300.0,
         on_full: Literal["block", "error"] = "block",
         submit_timeout: float = 5.0,
+        durability: "Durability" = "memory",
     ) -> None:
         check_name("app", name)
         self.name = name
@@ -95,6 +99,7 @@ class App:
             queue_limit=QUEUE_LIMIT,
             on_full=on_full,
             submit_timeout=submit_timeout,
+            durability=check_durability(durability),
             clock=self.clock,
         )
         self._reader = ResultReader(

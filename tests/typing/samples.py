@@ -25,6 +25,7 @@ app = ttp.App(
     result_ttl=300.0,
     on_full="block",
     submit_timeout=5.0,
+    durability="fsync",
 )
 
 

@@ -59,7 +59,12 @@ def _show(report: dict[str, Any]) -> None:
     facts.add_row("ttp", f"{report['ttp']}, Python {report['python']}")
     facts.add_row("core", core)
     facts.add_row("server", f"{about['name']} at {about['url']}{' (embedded)' if about['embedded'] else ''}")
-    facts.add_row("durability", f"{level}: {_LEVELS[level]}; {durability['replicas']} replicas")
+    facts.add_row("durability", f"{level}: {_LEVELS[level]}; {durability['replicas'] or 0} replicas")
+    offered = [name for name, answer in durability["offers"].items() if answer == "yes"]
+    facts.add_row("", f"App(durability=…) can be {', '.join(offered)}")
+    for name, why in durability["offers"].items():
+        if why != "yes":
+            facts.add_row("", f"not {name}: {why}")
     console.print(facts)
     if not report["queues"]:
         console.print("no queues yet")

@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from ttp.app import App
 from ttp.coordination import commands, inspection
 from ttp.coordination.connection import Connection
+from ttp.coordination.durability import settings
 from ttp.coordination.keys import Keys
-from ttp.coordination.replies import ReplyError, pairs
+from ttp.coordination.levels import Durability
 
 CONNECT_TIMEOUT = 5.0
 _COUNTERS = re.compile(r"ttp:\{([^}]+)\.([^.}]+)\}:([^:]+):c")
@@ -68,30 +69,16 @@ def workers(connection: Connection, queues: list[Keys]) -> list[WorkerSeen]:
 
 
 def durability(connection: Connection) -> dict[str, Any]:
-    """What an accepted task survives, by the server's settings in force.
+    """What an accepted task survives by the server's settings in force, and the levels that apps can ask for.
 
     level is memory (gone when the server ends), everysec (a power cut costs up to two seconds), fsync (none),
     or unknown; replicas are those connected.
     """
-    aof, fsync, replication = connection.call_many(
-        [("INFO", "persistence"), ("CONFIG", "GET", "appendfsync"), ("INFO", "replication")]
-    )
-    policy = "" if isinstance(fsync, ReplyError) else pairs(fsync).get(b"appendfsync", b"").decode()
-    enabled = _info(aof).get("aof_enabled")
-    level = {"always": "fsync", "everysec": "everysec", "no": "memory"}.get(policy, "unknown")
-    if enabled is None:
-        level = "unknown"
+    found = settings(connection)
     return {
-        "level": "memory" if enabled == "0" else level,
-        "appendonly": None if enabled is None else enabled == "1",
-        "appendfsync": policy or None,
-        "replicas": int(_info(replication).get("connected_slaves", 0)),
+        "level": found.level,
+        "appendonly": found.appendonly,
+        "appendfsync": found.appendfsync,
+        "replicas": found.replicas,
+        "offers": {level: found.can_give(level) or "yes" for level in get_args(Durability)},
     }
-
-
-def _info(reply: Any) -> dict[str, str]:
-    """A section of INFO; empty where it is not permitted."""
-    if isinstance(reply, ReplyError):
-        return {}
-    lines = reply.decode(errors="replace").splitlines()
-    return {name: value for name, _, value in (line.partition(":") for line in lines if ":" in line)}

@@ -11,28 +11,24 @@ import sys
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from ttp.coordination import commands
 from ttp.coordination.backoff import Backoff
 from ttp.coordination.keys import Keys
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, MemoryPool, Outbox
 from ttp.policy import Clock
-from ttp.producer.chain import Chain
+from ttp.producer.flight import FULL_PAUSE, Flight
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
+    from ttp.coordination.levels import Durability
 
 log = logging.getLogger("ttp.producer")
 
 BLOCK_SIZE = 32 * 1024
 BLOCKS = 256  # 8 MiB of frames not yet accepted: the resend buffer, and the backpressure
-WINDOW = 8  # unanswered frames of a chain
-MARKER_TTL_MS = 24 * 3600 * 1000  # how long the server remembers a task without an outcome
-FULL_PAUSE = 0.02  # seconds between two tries at a queue that has no room
 PARTIAL_WINDOW = 2  # unanswered frames above which partial ones are not sent: they would pile up as they are
 SPACING = 0.0004  # seconds between two sendings of partial frames: under load they fill meanwhile
 BACKLOG = 3  # frames in the stream from which on the spacing grows: more small ones would only wait there
@@ -49,6 +45,7 @@ class Producer:
         queue_limit: bytes a queue may hold before it answers FULL.
         on_full: what `emit` does when the pool is full: "block" up to submit_timeout, or "error".
         submit_timeout: seconds `submit` waits for acceptance.
+        durability: what an accepted task survives.
     """
 
     def __init__(
@@ -60,6 +57,7 @@ class Producer:
         on_full: Literal["block", "error"],
         submit_timeout: float,
         clock: Clock,
+        durability: "Durability" = "memory",
     ) -> None:
         self._keys = keys
         self._open_connection = open_connection
@@ -67,6 +65,7 @@ class Producer:
         self._block = on_full == "block"
         self.submit_timeout = submit_timeout
         self._clock = clock
+        self._durability: Durability = durability
         self._pool = MemoryPool(BLOCK_SIZE, BLOCKS)
         self.outbox = Outbox(
             self._pool,
@@ -92,9 +91,7 @@ class Producer:
         self._connection: Connection | None = None
         self._backoff = Backoff()
         self._retry_at = 0.0
-        self._full_until = 0.0
-        self._chains: dict[tuple[str, int], Chain] = {}
-        self._expected: deque[Chain] = deque()
+        self._flight = Flight(self._keys, self._clock, lambda: self._queue_limit)
         self._callbacks: dict[int, list[Callable[[], None]]] = {}
         self._flusher: threading.Thread | None = None
         self._partial_at = 0.0  # when the flusher may send again
@@ -184,12 +181,12 @@ class Producer:
         with self._io:
             self.outbox.seal()
             self._collect()
-            waiting = [frame for chain in self._chains.values() for frame in chain]
+            waiting = list(self._flight)
         error: TtpError | None = None
         while waiting := [frame for frame in waiting if frame.outcome is None]:
             if time.monotonic() >= deadline or isinstance(error, ServerRefused):
                 tasks = sum(map(len, waiting))
-                if error is None and any(chain.full for chain in self._chains.values()):
+                if error is None and any(chain.full for chain in self._flight.chains.values()):
                     raise QueueFull(f"{tasks} emitted tasks are not accepted yet: the queue is at its limit")
                 raise error or ServerUnavailable(
                     f"{tasks} emitted tasks are not accepted yet; they are kept and resent"
@@ -210,7 +207,7 @@ class Producer:
         try:
             self.flush(timeout)
         except TtpError as error:
-            left = sum(len(frame) for chain in self._chains.values() for frame in chain)
+            left = sum(map(len, self._flight))
             log.error("closed with %d tasks not accepted: %s", left, error)  # noqa: TRY400
         self.outbox.wake()
         if self._flusher is not None and self._flusher is not threading.current_thread():
@@ -240,12 +237,12 @@ class Producer:
             self._partial_at = time.monotonic() + self._spacing
             with self._io:
                 try:
-                    if self._connection is not None and len(self._expected) >= PARTIAL_WINDOW:
+                    if self._connection is not None and self._flight.unanswered >= PARTIAL_WINDOW:
                         self._connection.readable(0.01)  # a reply: meanwhile the open frames fill
                     else:
                         self.outbox.seal()
                     self._pump()
-                    if self._callbacks and self._expected and self._connection is not None:
+                    if self._callbacks and self._flight.unanswered and self._connection is not None:
                         # Somebody's event loop waits for these replies: take them as they come.
                         self._connection.readable(0.1)
                         self._pump()
@@ -260,7 +257,7 @@ class Producer:
         return IDLE_DRAIN if self._has_work() else 3600.0
 
     def _has_work(self) -> bool:
-        return any(map(len, self._chains.values()))
+        return any(map(len, self._flight.chains.values()))
 
     # under self._io
 
@@ -269,15 +266,15 @@ class Producer:
         self._collect()
         try:
             connection = self._connected(deadline)
-            self._send(connection)
+            self._flight.send(connection)
             if deadline is not None:
-                if self._expected:
+                if self._flight.unanswered:
                     self._take(connection.read(max(0.001, deadline - time.monotonic())))
-                elif self._full_until:
+                elif self._flight.full_until:
                     time.sleep(max(0.0, min(FULL_PAUSE, deadline - time.monotonic())))
-            while self._expected and connection.readable(0):
+            while self._flight.unanswered and connection.readable(0):
                 self._take(connection.read(None))
-            self._send(connection)
+            self._flight.send(connection)
         except ServerUnavailable as error:
             self._trouble = error
             self._disconnected()
@@ -291,7 +288,14 @@ class Producer:
             if deadline is None:
                 raise self._trouble or ServerUnavailable("no connection")
             time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
+        from ttp.coordination.durability import Barrier  # noqa: PLC0415 - with redis-py, not before needed
+
         connection = self._open_connection(5.0 if deadline is None else max(0.01, deadline - time.monotonic()))
+        try:
+            self._flight.connected(Barrier(connection, self._durability))
+        except BaseException:
+            connection.close()
+            raise
         self._backoff.reset()
         self._trouble = None
         self.outbox.offset_us = connection.offset_us + self._clock.offset_ms * 1000
@@ -303,63 +307,20 @@ class Producer:
             self._connection.close()
             self._connection = None
         self._retry_at = time.monotonic() + self._backoff.next()
-        self._expected.clear()
-        for chain in self._chains.values():
-            chain.disconnected()
+        self._flight.disconnected()
 
     def _collect(self) -> None:
         """Put sealed frames at the end of their chains."""
         while (frame := self.outbox.take()) is not None:
-            key = (frame.route.queue, frame.route.priority)
-            chain = self._chains.get(key)
-            if chain is None:
-                chain = self._chains[key] = Chain(self.outbox.producer.hex())
-            chain.push(frame)
-
-    def _send(self, connection: "Connection") -> None:
-        batch = []
-        for (queue, priority), chain in self._chains.items():
-            if chain.full and time.monotonic() < self._full_until:
-                continue
-            for previous, frame in chain.sendable(WINDOW):
-                keys = self._keys(queue)
-                connection.ensure_queue(keys)
-                batch.append(
-                    commands.submit(
-                        keys,
-                        priority=priority,
-                        chain=chain.id,
-                        prev=previous,
-                        fid=frame.fid,
-                        due_ms=self._due_ms(connection, frame),
-                        tasks=len(frame),
-                        limit=self._queue_limit,
-                        frame=frame.data(),
-                        results_ttl_ms=MARKER_TTL_MS if frame.route.results else 0,
-                    )
-                )
-                self._expected.append(chain)
-        if batch:
-            connection.send(batch)
-
-    def _due_ms(self, connection: "Connection", frame: FrameWriter) -> int | None:
-        """When a delayed frame is due, by the server's clock. Read at sending, so never early."""
-        route = frame.route
-        if route.at:
-            return round(route.at * 1000)
-        if route.delay:
-            return round((self._clock.time() + route.delay) * 1000) + connection.offset_us // 1000
-        return None
+            self._flight.chain(frame.route.queue, frame.route.priority, self.outbox.producer.hex()).push(frame)
 
     def _take(self, reply: object) -> None:
         """One reply to the oldest unanswered submit."""
-        chain = self._expected.popleft()
-        status, last = commands.submit_reply(reply)
-        self._spacing = min(LONGEST_SPACING, SPACING * max(1.0, commands.submit_backlog(reply) / BACKLOG))
-        for frame in chain.answer(status, last):
+        accepted = self._flight.take(reply)
+        self._spacing = min(LONGEST_SPACING, SPACING * max(1.0, self._flight.backlog / BACKLOG))
+        for frame in accepted:
             self._settle(frame, outcome=True)
             self.accepted += len(frame)
-        self._full_until = time.monotonic() + FULL_PAUSE if chain.full else 0.0
 
     def _settle(self, frame: FrameWriter, outcome: object) -> None:
         frame.outcome = outcome
@@ -374,7 +335,7 @@ class Producer:
                 return
             self.outbox.seal()
             self._collect()
-            chain = self._chains[frame.route.queue, frame.route.priority]
+            chain = self._flight.chains[frame.route.queue, frame.route.priority]
             if error is None and chain.full:
                 error = QueueFull(f"queue {frame.route.queue!r} is at its limit of {self._queue_limit:,} bytes")
             why = error or ServerUnavailable(f"no answer within {self.submit_timeout} s")

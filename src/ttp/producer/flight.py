@@ -1,0 +1,148 @@
+"""Frames on their way: what goes over a connection, and what its replies mean. Under the producer's lock."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from ttp.coordination import commands
+from ttp.coordination.commands import Command
+from ttp.coordination.keys import Keys
+from ttp.coordination.replies import checked
+from ttp.native import FrameWriter
+from ttp.policy import Clock
+from ttp.producer.chain import Chain
+
+if TYPE_CHECKING:
+    from ttp.coordination.connection import Connection
+    from ttp.coordination.durability import Barrier
+
+WINDOW = 8  # unanswered frames of a chain
+MARKER_TTL_MS = 24 * 3600 * 1000  # how long the server remembers a task without an outcome
+FULL_PAUSE = 0.02  # seconds between two tries at a queue that has no room
+
+
+class Flight:
+    """The chains of one producer, and the replies it awaits.
+
+    Args:
+        limit: bytes a queue may hold before it answers FULL.
+
+    Attributes:
+        backlog: frames in the stream of the last accepted one.
+        full_until: when queues that were full are tried again; 0 where none was.
+    """
+
+    def __init__(self, keys: Callable[[str], Keys], clock: Clock, limit: Callable[[], int]) -> None:
+        self._keys = keys
+        self._clock = clock
+        self._limit = limit
+        self.chains: dict[tuple[str, int], Chain] = {}
+        self.backlog = 0
+        self.full_until = 0.0
+        self._expected: deque[Callable[[Any], list[FrameWriter]]] = deque()
+        self._barrier: Barrier | None = None
+        self._written: list[Callable[[], list[FrameWriter]]] = []  # answers that wait for a barrier
+        self._barrier_due: Keys | None = None
+
+    def __iter__(self) -> Iterator[FrameWriter]:
+        """Every frame that is not accepted."""
+        return (frame for chain in self.chains.values() for frame in chain)
+
+    @property
+    def unanswered(self) -> int:
+        """Replies that are awaited."""
+        return len(self._expected)
+
+    def chain(self, queue: str, priority: int, chain_id: str) -> Chain:
+        """The chain of a stream; made, under this id, where there is none."""
+        chain = self.chains.get((queue, priority))
+        if chain is None:
+            chain = self.chains[queue, priority] = Chain(chain_id)
+        return chain
+
+    def connected(self, barrier: "Barrier") -> None:
+        """There is a new connection, and this is what makes its frames durable."""
+        self._barrier = barrier if barrier.needed else None
+
+    def disconnected(self) -> None:
+        """The connection is gone: what was not answered will be sent again."""
+        self._expected.clear()
+        self._written.clear()
+        self._barrier_due = None
+        for chain in self.chains.values():
+            chain.disconnected()
+
+    def send(self, connection: "Connection") -> None:
+        """Send what may be sent."""
+        batch: list[Command] = []
+        for (queue, priority), chain in self.chains.items():
+            if chain.full and time.monotonic() < self.full_until:
+                continue
+            for previous, frame in chain.sendable(WINDOW):
+                keys = self._keys(queue)
+                connection.ensure_queue(keys)
+                batch.append(
+                    commands.submit(
+                        keys,
+                        priority=priority,
+                        chain=chain.id,
+                        prev=previous,
+                        fid=frame.fid,
+                        due_ms=self._due_ms(connection, frame),
+                        tasks=len(frame),
+                        limit=self._limit(),
+                        frame=frame.data(),
+                        results_ttl_ms=MARKER_TTL_MS if frame.route.results else 0,
+                    )
+                )
+                self._expected.append(partial(self._answered, chain))
+                self._barrier_due = keys
+        if self._barrier is not None and self._barrier_due is not None:
+            batch += self._barrier.commands(self._barrier_due)
+            self._expected += (_ignored, partial(self._passed, self._barrier_due))
+        self._barrier_due = None
+        if batch:
+            connection.send(batch)
+
+    def take(self, reply: Any) -> list[FrameWriter]:
+        """One reply, the oldest outstanding. Returns the frames it accepts."""
+        return self._expected.popleft()(reply)
+
+    def _answered(self, chain: Chain, reply: Any) -> list[FrameWriter]:
+        status, last = commands.submit_reply(reply)
+        self.backlog = commands.submit_backlog(reply)
+        if self._barrier is None:
+            return self._advance(chain, status, last)
+        self._written.append(partial(self._advance, chain, status, last))
+        return []
+
+    def _advance(self, chain: Chain, status: str, last: int | None) -> list[FrameWriter]:
+        accepted = chain.answer(status, last)
+        self.full_until = time.monotonic() + FULL_PAUSE if chain.full else 0.0
+        return accepted
+
+    def _passed(self, keys: Keys, reply: Any) -> list[FrameWriter]:
+        """The answers before the barrier count, or the barrier is to be sent again."""
+        assert self._barrier is not None
+        if not self._barrier.passed(reply):
+            self._barrier_due = keys
+            return []
+        written, self._written = self._written, []
+        return [frame for answer in written for frame in answer()]
+
+    def _due_ms(self, connection: "Connection", frame: FrameWriter) -> int | None:
+        """When a delayed frame is due, by the server's clock. Read at sending, so never early."""
+        route = frame.route
+        if route.at:
+            return round(route.at * 1000)
+        if route.delay:
+            return round((self._clock.time() + route.delay) * 1000) + connection.offset_us // 1000
+        return None
+
+
+def _ignored(reply: Any) -> list[FrameWriter]:
+    """The write of nothing that a barrier begins with."""
+    checked(reply)
+    return []
