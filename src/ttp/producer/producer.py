@@ -20,6 +20,7 @@ from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, MemoryPool, Outbox
 from ttp.policy import Clock
 from ttp.producer.flight import FULL_PAUSE, Flight
+from ttp.producer.lead import Lead
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
@@ -87,7 +88,7 @@ class Producer:
 
     def _start(self) -> None:
         """The state of a process that has sent nothing yet."""
-        self._io = threading.Lock()
+        self._io = Lead()
         self._connection: Connection | None = None
         self._backoff = Backoff()
         self._retry_at = 0.0
@@ -109,7 +110,7 @@ class Producer:
         """A frame filled up, or nobody attends the outbox: send without waiting, if nobody else does."""
         if self._connection is None:
             self._attend()  # connecting takes long: that is the flusher's
-        elif self._io.acquire(blocking=False):
+        elif self._io.take():
             try:
                 self._pump()
             except ServerUnavailable as error:
@@ -149,12 +150,11 @@ class Producer:
             if remaining <= 0 or isinstance(error, ServerRefused):
                 self._give_up(frame, error)
                 break
-            if not self._io.acquire(timeout=remaining):
+            if not self._io.take_or_follow(frame, remaining):
                 continue
             try:
-                if frame.outcome is None:
-                    self.outbox.seal()
-                    self._pump(deadline)
+                self.outbox.seal()
+                self._pump(deadline)
             except ServerUnavailable as unavailable:
                 error = unavailable
             finally:
@@ -321,6 +321,7 @@ class Producer:
         for frame in accepted:
             self._settle(frame, outcome=True)
             self.accepted += len(frame)
+        self._io.settled()
 
     def _settle(self, frame: FrameWriter, outcome: object) -> None:
         frame.outcome = outcome
@@ -341,6 +342,7 @@ class Producer:
             why = error or ServerUnavailable(f"no answer within {self.submit_timeout} s")
             if chain.withdraw(frame):
                 self._settle(frame, outcome=type(why)(f"{why}. The task was not accepted."))
+                self._io.settled()
             else:
                 for callback in self._callbacks.pop(frame.fid, ()):
                     callback()
