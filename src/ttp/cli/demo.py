@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,13 +21,15 @@ from ttp.coordination import inspection
 from ttp.errors import TtpError
 from ttp.native import BACKEND, Histogram
 from ttp.telemetry.event import Event, Record
-from ttp.telemetry.handlers.store import STORE
-from ttp.telemetry.hub import Fleet, FleetConfig
+from ttp.telemetry.handlers.analyze import ANALYZE
+from ttp.telemetry.handlers.limits import DEFAULT_LIMITS
+from ttp.telemetry.hub import Faults, Fleet, FleetConfig
 from ttp.telemetry.sources.host import HostSource
 
 QUEUES = ("default", "burst")
 TURN = 0.01  # seconds
 REFRESH = 0.25  # seconds
+SPIKES = Faults(spike=0.001)  # something to raise alerts
 DRAIN_PATIENCE = 60.0  # seconds for the rest to be done
 
 
@@ -50,7 +53,8 @@ def demo(
 ) -> None:
     """A simulated fleet and this machine's own metrics, through a private server and two workers, into SQLite.
 
-    Then a burst of no-op tasks, and a summary. Exits with 0 only if every event is stored, once.
+    Each event is analyzed, stored, and summed up by the minute; what is out of bounds raises an alert. Then a burst
+    of no-op tasks, and a summary. Exits with 0 only if everything is stored, once.
     """
     directory = Path(tempfile.mkdtemp(prefix="ttp-demo-"))
     os.environ["TTP_STATE_DIR"] = str(directory / "server")
@@ -73,8 +77,8 @@ class _Demo:
         self.database = directory / "demo.sqlite"
         self.sent = 0
         self._app = App("demo")
-        self._store = self._app.remote(STORE)
-        self._urgent = self._store.options(priority="high")
+        self._analyze = self._app.remote(ANALYZE)
+        self._urgent = self._analyze.options(priority="high")
         self._noop = self._app.remote("demo.noop", queue="burst")
         self._connection = self._app.open_connection(10.0)
         command = [sys.executable, "-m", "ttp.telemetry.demo_worker", str(directory)]
@@ -102,7 +106,7 @@ class _Demo:
         while len(list(self.directory.glob("worker-*.json"))) < len(QUEUES):
             self._check_workers()
             time.sleep(TURN)
-        fleet = Fleet(FleetConfig(devices=devices, rate=rate, seed=1, count=round(seconds * rate)))
+        fleet = Fleet(FleetConfig(devices=devices, rate=rate, seed=1, faults=SPIKES, count=round(seconds * rate)))
         host = HostSource(interval=0.5, count=max(1, round(seconds * 2)))
         with _live(lambda: self._lines(f"{devices} devices and this host: {rate:,.0f} events/s")) as refresh:
             while (at := min((d for d in (fleet.next_due, host.next_due) if d is not None), default=None)) is not None:
@@ -117,7 +121,7 @@ class _Demo:
 
     def _emit(self, event: Event | Record) -> None:
         record = event.record() if isinstance(event, Event) else event
-        task = self._urgent if isinstance(event, Event) and event.priority == "high" else self._store
+        task = self._urgent if isinstance(event, Event) and event.priority == "high" else self._analyze
         task.emit(record.device, record.epoch, record.sequence, record.timestamp, record.fields)
         self.sent += 1
 
@@ -177,29 +181,62 @@ class _Demo:
 
 def _summary(running: _Demo, fleet: Look, end: Look, burst: int, took: float) -> bool:
     """Print what came of it; True if all is as it should be."""
-    stored, distinct = _count(running.database)
-    lost, doubled = max(0, running.sent - distinct), max(0, stored - distinct)
+    stored = _look_into(running.database)
+    lost = max(0, running.sent - stored.events)
     executed = end.done - fleet.done
-    query = "SELECT device, count(*), avg(value) FROM readings GROUP BY device LIMIT 5"
+    alerts = ", ".join(f"{reason} ({count:,})" for reason, count in stored.alerts.items())
+    query = "SELECT device, reason, value FROM alerts LIMIT 5"
     typer.echo(
-        f"\nevents    sent {running.sent:,}, stored {distinct:,}, lost {lost:,}, doubled {doubled:,}"
+        f"\nevents    sent {running.sent:,}, stored {stored.events:,}, lost {lost:,}, doubled {stored.doubled:,}"
+        f"\n          {stored.readings:,} readings, summed up in {stored.windows:,} windows of a minute"
         f"\n          waited {_percentiles(fleet.latency)} from emit to a worker"
+        f"\nalerts    {stored.alerts.total():,} of {stored.out_of_bounds:,} readings out of bounds: {alerts or 'none'}"
         f"\nburst     {executed:,} of {burst:,} no-op tasks in {took:.2f} s: {executed / took:,.0f} tasks/s,"
         f" one producer, one worker, {BACKEND} core"
         f"\nmemory    workers {', '.join(f'{rss / 2**20:.0f} MB' for rss in end.memory)}"
         f"\ndatabase  {running.database}"
         f'\n          sqlite3 {running.database} "{query}"'
     )
-    return running.sent == distinct == stored and executed == burst
+    whole = running.sent == stored.events and stored.doubled == 0
+    return whole and stored.alerts.total() == stored.out_of_bounds and executed == burst
 
 
-def _count(database: Path) -> tuple[int, int]:
-    """(tasks stored, distinct events) of the database."""
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """What is in the database.
+
+    Attributes:
+        events: of different identity.
+        doubled: readings summed up more than once, or not at all.
+        out_of_bounds: readings that must have raised an alert.
+        alerts: how many, by reason.
+    """
+
+    events: int
+    readings: int
+    windows: int
+    doubled: int
+    out_of_bounds: int
+    alerts: Counter[str]
+
+
+def _look_into(database: Path) -> _Stored:
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        (stored,) = connection.execute("SELECT coalesce(sum(last - first + 1), 0) FROM stored_tasks").fetchone()
+
+        def number(query: str, *values: object) -> int:
+            return int(connection.execute(query, values).fetchone()[0])
+
         identities = "SELECT device, epoch, sequence FROM readings UNION SELECT device, epoch, sequence FROM attributes"
-        (distinct,) = connection.execute(f"SELECT count(*) FROM ({identities})").fetchone()  # noqa: S608
-    return stored, distinct
+        readings = number("SELECT count(*) FROM readings")
+        broken = "SELECT count(*) FROM readings WHERE field = ? AND (value < ? OR value > ?)"
+        return _Stored(
+            events=number(f"SELECT count(*) FROM ({identities})"),  # noqa: S608
+            readings=readings,
+            windows=number("SELECT count(*) FROM windows"),
+            doubled=abs(number("SELECT coalesce(sum(count), 0) FROM windows") - readings),
+            out_of_bounds=sum(number(broken, limit.field, limit.below, limit.above) for limit in DEFAULT_LIMITS),
+            alerts=Counter(dict(connection.execute("SELECT reason, count(*) FROM alerts GROUP BY reason"))),
+        )
 
 
 def _percentiles(latency: Histogram) -> str:

@@ -1,4 +1,4 @@
-"""A worker process of `ttp demo`: stores events, counts no-ops, and writes its numbers to a file now and then."""
+"""A worker process of `ttp demo`: the tasks of a telemetry platform, no-ops, and its numbers in a file."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 from ttp.app import App
 from ttp.policy import RetryPolicy
 from ttp.producer import LocalTask
-from ttp.telemetry.handlers.store import store_task
+from ttp.telemetry.handlers.platform import telemetry_tasks
 from ttp.telemetry.sinks.sqlite import SqliteSink
 from ttp.worker.pool import WorkerPool
 
@@ -19,7 +19,7 @@ REPORT_EVERY = 0.25  # seconds
 def demo_app(directory: Path) -> App:
     """The demo's app, with all its handlers."""
     app = App("demo")
-    store_task(app, SqliteSink(directory / "demo.sqlite"))
+    telemetry_tasks(app, SqliteSink(directory / "demo.sqlite"))
     noop_task(app)
     return app
 
