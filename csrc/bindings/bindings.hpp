@@ -18,3 +18,4 @@ void bind_slice(pybind11::module_& module);
 void bind_result_block(pybind11::module_& module);
 void bind_queue(pybind11::module_& module);
 void bind_histogram(pybind11::module_& module);
+void bind_counters(pybind11::module_& module);

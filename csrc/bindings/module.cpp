@@ -26,4 +26,5 @@ PYBIND11_MODULE(_core, module) {
   bind_result_block(module);
   bind_queue(module);
   bind_histogram(module);
+  bind_counters(module);
 }

@@ -5,6 +5,7 @@ A process of its own kind, so that the command line's libraries (some 20 MB) are
 Exit codes: 0 stopped, 2 the app cannot be imported, 3 the server refuses.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -17,13 +18,18 @@ from typing import Any, NoReturn
 from ttp.app import App
 from ttp.errors import ServerRefused
 from ttp.worker.pool import WorkerPool
+from ttp.worker.scoreboard import Scoreboard
 
 EXIT_IMPORT = 2
 EXIT_REFUSED = 3
 
 
-def main(target: str, *, url: str | None, verbose: bool, burst: bool, **options: Any) -> None:
-    """Run the app's handlers; options are those of `WorkerPool`."""
+def main(target: str, *, url: str | None, verbose: bool, burst: bool, http: str | None = None, **options: Any) -> None:
+    """Run the app's handlers; options are those of `WorkerPool`.
+
+    Args:
+        http: where to serve health and metrics.
+    """
     logging.basicConfig(
         level=logging.DEBUG if verbose else logging.INFO,
         format="%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s",
@@ -35,7 +41,10 @@ def main(target: str, *, url: str | None, verbose: bool, burst: bool, **options:
     gc.collect()
     gc.freeze()
     try:
-        WorkerPool(app, **options).run(burst=burst)
+        with contextlib.ExitStack() as stack:
+            if http is not None:
+                options["scoreboard"] = stack.enter_context(_exporter(app, http, options))
+            WorkerPool(app, **options).run(burst=burst)
     except ServerRefused as error:
         sys.stderr.write(f"ttp worker: {error}\n")
         sys.exit(EXIT_REFUSED)
@@ -43,6 +52,14 @@ def main(target: str, *, url: str | None, verbose: bool, burst: bool, **options:
         _refuse(str(error))
     finally:
         app.close()
+
+
+def _exporter(app: App, address: str, options: dict[str, Any]) -> contextlib.AbstractContextManager[Scoreboard]:
+    from ttp.observability.sidecar import exporter  # noqa: PLC0415 - not before needed
+
+    for module in app.imports:  # their tasks are to be counted too
+        importlib.import_module(module)
+    return exporter(app, address, queues=options["queues"], processes=options["processes"])
 
 
 def load_app(target: str) -> App:

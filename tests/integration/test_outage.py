@@ -105,7 +105,7 @@ def test_a_queue_of_one_dependency_is_not_read_while_it_is_open(server: Server) 
             other.submit()
             assert other_ran.wait(10)
             assert worker.pool.worker is not None
-            assert worker.pool.worker.stats.deferred == 0
+            assert worker.pool.worker.stats.slot.total("deferred") == 0
         numbers = stats(app, "db")
         assert (called, numbers.tasks, numbers.delayed_frames) == ([], 100, 0)
         breaker._clock = app.clock

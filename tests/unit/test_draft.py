@@ -16,6 +16,7 @@ from ttp.worker.draft import Draft, command, draft
 from ttp.worker.handler import Handler
 from ttp.worker.inbox import Inbox
 from ttp.worker.job import Job
+from ttp.worker.scoreboard import Layout, Scoreboard
 from ttp.worker.stats import Stats
 
 NOW = 1_700_000_000_000
@@ -140,6 +141,10 @@ def test_what_retries_cannot_mend_is_final() -> None:
     assert (drafted.dead, drafted.retried) == (2, 0)
 
 
+def new_stats() -> Stats:
+    return Stats(Scoreboard(Layout.of([], 1)).slot(0))
+
+
 def inbox(stats: Stats) -> Inbox:
     """A worker's, that knows task t."""
     handler = Handler("t", "q", lambda n: None, "sync", POLICY, None, 60.0)
@@ -148,7 +153,7 @@ def inbox(stats: Stats) -> Inbox:
 
 def opened(frame: bytes, deliveries: int = 1, tasks: int = 1) -> Job | tuple[object, ...]:
     """What the inbox makes of an entry."""
-    return inbox(Stats()).open(Entry("s", "1-7", tasks, frame, deliveries), Keys("a", "q"), NOW)
+    return inbox(new_stats()).open(Entry("s", "1-7", tasks, frame, deliveries), Keys("a", "q"), NOW)
 
 
 def test_frames_that_killed_workers() -> None:
@@ -171,7 +176,7 @@ def test_frames_that_killed_workers() -> None:
 
 
 def test_unknown_tasks_are_put_off_for_ten_minutes() -> None:
-    stats, waited, deferrals = Stats(), 0.0, 0
+    stats, waited, deferrals = new_stats(), 0.0, 0
     rows = [encode_row([1])]
     while True:
         frame = encode_frame(rows, name="new", queue="q", fid=7, producer=bytes(12), deferrals=deferrals)
@@ -186,7 +191,7 @@ def test_unknown_tasks_are_put_off_for_ten_minutes() -> None:
         deferrals += 1
     assert "dead" in say
     assert 580 <= waited <= 620
-    assert stats.deferred == deferrals
+    assert stats.slot.total("deferred") == deferrals
 
 
 def test_corrupt_frames_are_buried_with_a_digest() -> None:
@@ -211,7 +216,7 @@ def test_a_job_whose_last_commit_is_drafted_is_not_split() -> None:
     class Silent:
         offset_us = 0
 
-    committer = Committer(Silent(), "me", Clock(), Stats(), lambda _: None)  # type: ignore[arg-type]
+    committer = Committer(Silent(), "me", Clock(), new_stats(), lambda _: None)  # type: ignore[arg-type]
     job = job_of(3)
     run(job, {})
     _, say = committer.draft_end(job)

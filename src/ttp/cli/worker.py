@@ -19,6 +19,10 @@ def worker(
     url: Url = None,
     grace: Annotated[float, typer.Option(min=0.0, help="Seconds that running handlers get when stopped.")] = 25.0,
     burst: Annotated[bool, typer.Option("--burst", help="End when nothing is left to do.")] = False,
+    http: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="Serve /livez, /readyz and /metrics there (extra [metrics])."),
+    ] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run an app's handlers until stopped (Ctrl-C; twice to end at once).
@@ -34,6 +38,7 @@ def worker(
         "url": url,
         "grace": grace,
         "burst": burst,
+        "http": http,
         "verbose": verbose,
     }
     sys.stdout.flush()

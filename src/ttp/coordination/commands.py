@@ -293,8 +293,13 @@ def entry(stream: str, entry_id: str) -> Command:
     return ("XRANGE", stream, entry_id, entry_id)
 
 
+def first(stream: str) -> Command:
+    """Ask for the oldest entry."""
+    return ("XRANGE", stream, "-", "+", "COUNT", 1)
+
+
 def range_entries(stream: str, reply: Any) -> list[Entry]:
-    """The entries of `entry`."""
+    """The entries of `entry` and `first`."""
     return [_entry(stream, entry_id, fields) for entry_id, fields in checked(reply)]
 
 

@@ -53,6 +53,7 @@ encode_row = _backend.encode_row
 
 if TYPE_CHECKING:
     from ttp.native._core import (
+        Counters,
         FrameView,
         FrameWriter,
         Histogram,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
         TaskHandle,
     )
 else:
+    Counters = _backend.Counters
     FrameView = _backend.FrameView
     FrameWriter = _backend.FrameWriter
     Histogram = _backend.Histogram
@@ -90,6 +92,7 @@ __all__ = [
     "NONE",
     "RETRY",
     "WIRE_MAJOR",
+    "Counters",
     "FrameView",
     "FrameWriter",
     "Histogram",

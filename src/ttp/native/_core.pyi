@@ -6,6 +6,7 @@ The bytes are those of docs/wire-format.md. Nothing here does I/O: callbacks han
 
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextvars import ContextVar
+from mmap import mmap
 from typing import Any, Final, Generic, TypeVar, final
 
 from ttp.task import Status
@@ -389,3 +390,22 @@ class Histogram:
         """(highest value of the bucket, count) of the buckets that are not empty."""
 
     def clear(self) -> None: ...
+
+@final
+class Counters:
+    """Cells of 64 bits in memory that processes may share, such as an `mmap`; what it holds is kept.
+
+    Native adding is atomic between threads and processes; the twin's between threads only. Sums are modulo 2**64.
+
+    Raises:
+        BufferError: the memory cannot be written.
+        ValueError: it is not made of whole, aligned cells of 8 bytes.
+    """
+
+    def __init__(self, memory: bytearray | memoryview | mmap, /) -> None: ...
+    def add(self, cell: int, amount: int, /) -> None:
+        """IndexError for an unknown cell, ValueError for an amount that is negative or has over 64 bits."""
+
+    def set(self, cell: int, value: int, /) -> None: ...
+    def get(self, cell: int, /) -> int: ...
+    def __len__(self) -> int: ...

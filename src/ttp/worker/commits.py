@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -37,6 +38,7 @@ class Committer:
     def draft_end(self, job: Job) -> tuple[Draft, commands.Command]:
         """The commit of a job that has ended (or was stopped: what is unstarted goes back). Under job.lock."""
         job.drafted = True
+        job.drafted_at = time.monotonic()
         drafted = draft(job, now_ms=self.now_ms())
         return drafted, command(job, drafted, consumer=self._consumer, offset_ms=self._clock.offset_ms)
 
@@ -49,10 +51,10 @@ class Committer:
             # Ours, if the reply to a first sending was lost: then the held entry is pending for us.
             held_id = self._find_held(job, drafted, line)
         if status == "OK" or held_id:
-            self._stats.count(drafted)
+            self._stats.committed(job, drafted, now=time.monotonic(), now_ms=self.now_ms())
             _log_failures(job, drafted)
         else:
-            self._stats.fenced += 1
+            self._stats.slot.event("fenced")
             log.info("frame %s of %s was committed by another", job.id, job.handler.name)
         if held_id:
             job.source, job.id = job.keys.held, held_id
@@ -75,6 +77,7 @@ class Committer:
         with job.lock:
             if job.over or job.drafted:
                 return
+            job.drafted_at = time.monotonic()
             drafted = draft(job, now_ms=self.now_ms(), running=running, unstarted=unstarted, piece=piece)
             say = command(job, drafted, consumer=self._consumer, offset_ms=self._clock.offset_ms)
             self.answer(job, drafted, self.line.call(say), self.line)

@@ -41,7 +41,7 @@ class Inbox:
             if len(view) != entry.tasks:
                 raise CorruptFrame(f"the entry says {entry.tasks} tasks, its frame has {len(view)}")
         except CorruptFrame as error:
-            self._stats.corrupt += 1
+            self._stats.slot.event("corrupt")
             digest = hashlib.sha256(frame).hexdigest()[:16]
             record = bury("CorruptFrame", f"{error} ({len(frame)} bytes, sha256 {digest}…)", [], now_ms)
             return self._replace(entry, keys, [_dead(frame, new_fid(), entry.tasks, 1, record)], dead=entry.tasks)
@@ -67,7 +67,7 @@ class Inbox:
             record = bury("UnknownTask", f"no worker knows {view.name!r}", [view.index(r) for r in rows], now_ms)
             placement = _dead(view.derive(rows, fid=fid), fid, len(view), view.priority, record)
             return self._replace(entry, keys, [placement], dead=len(view))
-        self._stats.deferred += len(view)
+        self._stats.deferred(view.name, len(view))
         placement = Placement(
             kind="delayed",
             frame=view.derive(rows, fid=fid, deferrals=view.deferrals + 1),

@@ -41,13 +41,14 @@ class Job:
         failures: row → why it failed.
         admitted: rows that the breaker lets run now; the rest is put off.
         deferral: seconds that rows which go back are put off; None: they are ready at once.
+        started, drafted_at: when it began to run, and when a commit was last drafted; monotonic seconds.
         drafted: its last commit has been drafted: nothing is left to take out of it.
         lock: held while the entry is being replaced, so across that one commit's round trip.
     """
 
     __slots__ = (
-        "_clock", "_rng", "admitted", "cancelled", "crashes", "deferral", "drafted", "failures", "first_id",
-        "handler", "id", "keys", "lock", "over", "size", "slices",
+        "_clock", "_rng", "admitted", "cancelled", "crashes", "deferral", "drafted", "drafted_at", "failures",
+        "first_id", "handler", "id", "keys", "lock", "over", "size", "slices",
         "source", "started", "state", "stopping", "tasks", "unfinished", "view",
     )  # fmt: skip
 
@@ -73,7 +74,7 @@ class Job:
         self.admitted = len(view)
         self.deferral: float | None = None
         self.stopping = False
-        self.started = 0.0
+        self.started = self.drafted_at = 0.0
         self.state = state
         self._clock = clock
         self._rng = rng

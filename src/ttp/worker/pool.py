@@ -17,6 +17,7 @@ from ttp.coordination.keys import Keys
 from ttp.errors import ServerRefused
 from ttp.policy import Clock
 from ttp.worker.handler import Handler, Lifespan
+from ttp.worker.scoreboard import Scoreboard
 from ttp.worker.worker import Settings, Worker
 
 log = logging.getLogger("ttp.pool")
@@ -58,6 +59,7 @@ class WorkerPool:
         lease: seconds a worker must be connected before it calls another dead.
         stall: seconds without heartbeat after which a connected worker's frames are taken over; above the
             longest timeout.
+        scoreboard: where the processes count, one slot each; None: each for itself.
     """
 
     def __init__(
@@ -71,6 +73,7 @@ class WorkerPool:
         grace: float = 25.0,
         lease: float = 5.0,
         stall: float = 60.0,
+        scoreboard: Scoreboard | None = None,
     ) -> None:
         for name, value in (("threads", threads), ("processes", processes), ("concurrency", concurrency)):
             if value < 1:
@@ -81,6 +84,8 @@ class WorkerPool:
         self._settings = Settings(threads=threads, concurrency=concurrency, grace=grace, lease=lease, stall=stall)
         self._worker: Worker | None = None
         self._children: dict[int, float] = {}  # pid → when it was born
+        self._slots: dict[int, int] = {}  # pid → its slot in the scoreboard
+        self._scoreboard = scoreboard
         self._lifelines: list[int] = []
         self._stopping = False
         self.exit_on_overdue = True
@@ -120,7 +125,7 @@ class WorkerPool:
 
     # one process
 
-    def _run_here(self, settings: Settings) -> None:
+    def _run_here(self, settings: Settings, slot: int = 0) -> None:
         handlers = dict(self._app.handlers)
         queues = list(self._queues) if self._queues else sorted({h.queue for h in handlers.values()})
         if not queues:
@@ -143,6 +148,7 @@ class WorkerPool:
                     coroutines=coroutines,
                     ready=self.ready,
                     overdue=self._overdue,
+                    slot=None if self._scoreboard is None else self._scoreboard.slot(slot),
                 )
                 if self._stopping:
                     self._worker.stop()
@@ -163,8 +169,8 @@ class WorkerPool:
     def _supervise(self, settings: Settings) -> None:
         if not hasattr(os, "fork"):
             raise ValueError("processes > 1 needs os.fork: start several workers instead")
-        for _ in range(self._processes):
-            self._spawn(settings)
+        for slot in range(self._processes):
+            self._spawn(settings, slot)
         refused = False
         while self._children:
             try:
@@ -174,6 +180,7 @@ class WorkerPool:
             born = self._children.pop(pid, None)
             if born is None:
                 continue
+            slot = self._slots.pop(pid)
             code = os.waitstatus_to_exitcode(status)
             refused = refused or code == EXIT_REFUSED
             if refused:
@@ -183,11 +190,11 @@ class WorkerPool:
                 if time.monotonic() - born < RESTART_PAUSE:
                     time.sleep(RESTART_PAUSE)
                 if not self._stopping:
-                    self._spawn(settings)
+                    self._spawn(settings, slot)
         if refused:
             raise ServerRefused("the server refused the workers; their own message says why")
 
-    def _spawn(self, settings: Settings) -> None:
+    def _spawn(self, settings: Settings, slot: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         read_end, write_end = os.pipe()
@@ -196,6 +203,7 @@ class WorkerPool:
             os.close(read_end)
             self._lifelines.append(write_end)  # closes with this process, however it ends
             self._children[pid] = time.monotonic()
+            self._slots[pid] = slot
             return
         code = 1
         try:
@@ -204,7 +212,7 @@ class WorkerPool:
                 os.close(inherited)
             self._children.clear()
             threading.Thread(target=self._follow, args=(read_end,), name="ttp-lifeline", daemon=True).start()
-            self._run_here(settings)
+            self._run_here(settings, slot)
             self._app.close()
             code = 0
         except ServerRefused as error:

@@ -65,7 +65,7 @@ class Recovery:
             say = commands.claim(keys, source=stream, dead=name, consumer=self._consumer, crashed=crashed, limit=1)
             entries = commands.claim_reply(stream, self._wire.connection.call(*say))
             if entries:
-                self._stats.reclaimed += sum(entry.tasks for entry in entries)
+                self._stats.slot.event("reclaimed", sum(entry.tasks for entry in entries))
                 log.warning("took frame %s over from %s", entries[0].id, name)
                 self._receive(entries)
                 return

@@ -1,44 +1,47 @@
 """What a worker counts: per frame, never per task."""
 
-import time
-
 from ttp.native import Histogram
 from ttp.worker.draft import Draft
+from ttp.worker.job import Job
+from ttp.worker.scoreboard import OUTCOMES, Slot
 
 
 class Stats:
-    """Counters of one worker process; nanosecond histograms weighted by tasks.
+    """Counts in the cells of one worker process.
 
     Attributes:
-        wait: from the opening of the origin frame to the start of the run.
-        run: of the frame's handlers.
+        wait: nanoseconds from the opening of the origin frame to the start of the run, weighted by tasks:
+            finer than the cells.
     """
 
-    def __init__(self) -> None:
-        self.started_at = time.time()
-        self.frames = 0
-        self.done = 0
-        self.retried = 0
-        self.dead = 0
-        self.cancelled = 0
-        self.deferred = 0
-        self.fenced = 0
-        self.corrupt = 0
-        self.splits = 0
-        self.reclaimed = 0
+    def __init__(self, slot: Slot) -> None:
+        self.slot = slot
         self.wait = Histogram()
-        self.run = Histogram()
 
-    def count(self, drafted: Draft) -> None:
-        """A commit was accepted."""
-        self.frames += 1
-        self.done += drafted.done
-        self.retried += drafted.retried
-        self.dead += drafted.dead
-        self.cancelled += drafted.cancelled
-        self.deferred += drafted.deferred
+    def started(self, job: Job, age_us: int) -> None:
+        """A job is about to run, so long after its origin frame was opened."""
+        tasks = len(job.view)
+        self.wait.record(max(0, age_us) * 1000, tasks)
+        self.slot.observe(job.view.name, "wait", age_us / 1e6, tasks)
 
-    @property
-    def executed(self) -> int:
-        """Tasks that came to an end here, well or not."""
-        return self.done + self.retried + self.dead
+    def committed(self, job: Job, drafted: Draft, *, now: float, now_ms: int) -> None:
+        """A commit was accepted.
+
+        Args:
+            now: monotonic clock, seconds.
+            now_ms: server time.
+        """
+        slot, name = self.slot, job.view.name
+        slot.event("frames")
+        for outcome in OUTCOMES:
+            if tasks := getattr(drafted, outcome):
+                slot.count(name, outcome, tasks)
+        executed = drafted.done + drafted.retried + drafted.dead
+        if executed:
+            slot.observe(name, "run", job.drafted_at - job.started, executed)
+            slot.observe(name, "commit", now - job.drafted_at, executed)
+            slot.observe(name, "total", now_ms / 1000 - job.view.created_at / 1e6, executed)
+
+    def deferred(self, name: str, tasks: int) -> None:
+        """No handler here knows these."""
+        self.slot.count(name, "deferred", tasks)

@@ -31,6 +31,7 @@ class Watchdog:
         surrender: hands back frames that wait behind a slow one.
         orphans: told the dead and the stalled consumers of each scan.
         overdue: called when the grace of a stop is over.
+        beat: told, a few times a second, whether the server answers.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Watchdog:
         surrender: Callable[[], None],
         orphans: Callable[[list[str], list[str]], None],
         overdue: Callable[[], None],
+        beat: Callable[[bool], None],
     ) -> None:
         self._committer = committer
         self._line = committer.line
@@ -56,6 +58,7 @@ class Watchdog:
         self._surrender = surrender
         self._orphans = orphans
         self._overdue = overdue
+        self._beat = beat
         self._wake = threading.Event()
         self._closed = False
         self._grace_ends: float | None = None
@@ -93,10 +96,12 @@ class Watchdog:
                 self._look(now)
                 if now >= tick_at:
                     tick_at = now + self._tick()
+                    self._beat(True)
                 if now >= scan_at:
                     scan_at = now + SCAN
                     self._scan()
             except ServerUnavailable as error:
+                self._beat(False)
                 log.warning("no server: %s", error)
             except Exception:
                 log.exception("watchdog")

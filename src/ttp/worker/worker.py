@@ -33,6 +33,7 @@ from ttp.worker.line import Line
 from ttp.worker.observer import Observer
 from ttp.worker.recovery import Recovery
 from ttp.worker.runners import ThreadRunner, run_slice
+from ttp.worker.scoreboard import Layout, Scoreboard, Slot
 from ttp.worker.stats import Stats
 from ttp.worker.watchdog import Watchdog
 from ttp.worker.wire import Cancelled, Commit, Wire
@@ -73,6 +74,7 @@ class Worker:
         coroutines: runs async handlers; needed where there are any.
         ready: set once connected.
         overdue: called when the grace of a stop is over and a handler still runs.
+        slot: where this process counts.
     """
 
     def __init__(
@@ -87,9 +89,11 @@ class Worker:
         coroutines: "AsyncRunner | None" = None,
         ready: threading.Event | None = None,
         overdue: Callable[[], None] = lambda: None,
+        slot: Slot | None = None,
     ) -> None:
         self.consumer = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}"
-        self.stats = Stats()
+        self.stats = Stats(slot or Scoreboard(Layout.of(handlers.values(), 1)).slot(0))
+        self._breakers = [handler.breaker for handler in handlers.values() if handler.breaker is not None]
         self.ready = ready or threading.Event()
         self._settings = settings
         self._queues = list(queues)
@@ -146,6 +150,7 @@ class Worker:
             surrender=self._recovery.surrender,
             orphans=self._recovery.note,
             overdue=self._give_back_running,
+            beat=self._beat,
         )
         self._coroutines = coroutines
         if coroutines is not None:
@@ -231,7 +236,7 @@ class Worker:
             return
         self._watchdog.busy()
         age_us = self._committer.now_ms() * 1000 - job.view.created_at
-        self.stats.wait.record(max(0, age_us) * 1000, len(job.view))
+        self.stats.started(job, age_us)
         if job.handler.kind == "async":
             assert self._coroutines is not None
             self._coroutines.start(job)
@@ -242,7 +247,6 @@ class Worker:
             (part,) = job.cut_into(len(job.view))
             run_slice(job, part, self._committer.relieve)
             seconds = time.monotonic() - begun
-            self.stats.run.record(int(seconds * 1e9), len(job.view))
             self._frame_seconds += (seconds - self._frame_seconds) * 0.2
             self._commit(job)
 
@@ -297,6 +301,14 @@ class Worker:
         """Wait until a job is over, or a moment."""
         self._hand.room.wait(0.05)
         self._hand.room.clear()
+
+    def _beat(self, answered: bool) -> None:
+        """Show how this process is (watchdog's thread)."""
+        self.stats.slot.beat(
+            serving=answered and self._wire.connected and not self._stopping,
+            in_hand=sum(job.tasks for job in self._hand.jobs()),
+            breakers={breaker.name: breaker.state for breaker in self._breakers},
+        )
 
     # replies
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from ttp.native._pure.children import MAX_UNSETTLED
 from ttp.native._pure.codec import MAX_DEPTH, MAX_TASK, encode_row, pack, unpack
+from ttp.native._pure.counters import Counters
 from ttp.native._pure.crc32c import crc32c
 from ttp.native._pure.frame import MAX_FRAME, MAX_ROWS, WIRE_MAJOR, FrameView, encode_frame
 from ttp.native._pure.histogram import Histogram
@@ -30,6 +31,7 @@ __all__ = [
     "NONE",
     "RETRY",
     "WIRE_MAJOR",
+    "Counters",
     "FrameView",
     "FrameWriter",
     "Histogram",

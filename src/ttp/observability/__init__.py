@@ -1,0 +1,1 @@
+"""What a person on call looks at: metrics, health, logs. Only what is used is loaded."""

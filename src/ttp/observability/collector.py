@@ -1,0 +1,152 @@
+"""The metrics of a worker pool, for prometheus-client. docs/metrics.md lists them."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ttp import __version__
+from ttp.native import BACKEND
+from ttp.observability.queues import QueueWatch
+from ttp.worker.scoreboard import BOUNDS, MAX_LABEL, OTHER, STAGES, STATES, Scoreboard, Stage
+
+_EVENTS = {
+    "frames": ("ttp_frames_committed", "Frames whose commit the server accepted."),
+    "fenced": ("ttp_frames_fenced", "Commits refused because another worker had committed the frame: a duplicate run."),
+    "corrupt": ("ttp_frames_corrupt", "Frames that could not be read and were buried."),
+    "reclaimed": ("ttp_tasks_reclaimed", "Tasks taken over from dead or stalled workers."),
+}
+_STAGES: dict[Stage, str] = {
+    "wait": "From the submit that opened a task's frame to the start of its run.",
+    "run": "Run of the frame that carries a task.",
+    "commit": "From the end of a run to the server's acceptance of its commit.",
+    "total": "From the submit that opened a task's frame to the server's acceptance of its outcome.",
+}
+
+
+class PoolCollector(Collector):
+    """Sums up the processes of a pool, and adds what is known of its queues."""
+
+    def __init__(self, scoreboard: Scoreboard, queues: QueueWatch) -> None:
+        self._slots = scoreboard.slots()
+        self._series = [(label(task), label(queue)) for task, queue in scoreboard.layout.series]
+        self._queues = queues
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is known before the first scrape; names are not checked for clashes."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, as they are now."""
+        build = GaugeMetricFamily("ttp_build_info", "Always 1.", labels=("version", "core"))
+        build.add_metric((__version__, BACKEND), 1)
+        yield build
+        yield from self._tasks()
+        yield from self._stages()
+        yield from self._processes()
+        yield from self._server()
+
+    def _tasks(self) -> Iterator[Metric]:
+        executed = CounterMetricFamily(
+            "ttp_tasks_executed", "Tasks that came to an outcome here.", labels=("task", "queue", "outcome")
+        )
+        deferred = CounterMetricFamily(
+            "ttp_tasks_deferred", "Tasks put off unrun: open breaker, or no handler.", labels=("task", "queue")
+        )
+        for series, (task, queue) in enumerate(self._series):
+            done, retried, dead, cancelled, put_off = _sums(slot.outcomes(series) for slot in self._slots)
+            if task == OTHER and not done + retried + dead + cancelled + put_off:
+                continue
+            for outcome, tasks in (("done", done), ("retried", retried), ("dead", dead), ("cancelled", cancelled)):
+                executed.add_metric((task, queue, outcome), tasks)
+            deferred.add_metric((task, queue), put_off)
+        yield executed
+        yield deferred
+
+    def _stages(self) -> Iterator[Metric]:
+        for stage in STAGES:
+            family = HistogramMetricFamily(f"ttp_task_{stage}_seconds", _STAGES[stage], labels=("task", "queue"))
+            for series, labels in enumerate(self._series):
+                parts = [slot.stage(series, stage) for slot in self._slots]
+                counts = _sums(buckets for _, buckets in parts)
+                if not any(counts):
+                    continue
+                seen, buckets = 0, []
+                for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts, strict=True):
+                    seen += count
+                    buckets.append((bound, float(seen)))
+                family.add_metric(labels, buckets, sum_value=sum(total for total, _ in parts))
+            yield family
+
+    def _processes(self) -> Iterator[Metric]:
+        for event, (name, about) in _EVENTS.items():
+            yield CounterMetricFamily(name, about, value=sum(slot.process(event) for slot in self._slots))
+        in_hand = sum(slot.process("in_hand") for slot in self._slots)
+        yield GaugeMetricFamily("ttp_tasks_in_hand", "Tasks read and not yet committed.", value=in_hand)
+        serving = GaugeMetricFamily(
+            "ttp_worker_serving", "1 while the process is connected and takes tasks.", labels=("process",)
+        )
+        silence = GaugeMetricFamily(
+            "ttp_worker_heartbeat_age_seconds", "Since the last sign of life.", labels=("process",)
+        )
+        states: Counter[tuple[str, str]] = Counter()
+        for number, slot in enumerate(self._slots):
+            serving.add_metric((str(number),), slot.process("serving"))
+            if (age := slot.silence()) is not None:
+                silence.add_metric((str(number),), age)
+            states.update(slot.breakers().items())
+        yield serving
+        yield silence
+        breakers = GaugeMetricFamily(
+            "ttp_breaker_processes", "Processes in which a breaker is in a state.", labels=("breaker", "state")
+        )
+        for name in sorted({name for name, _ in states}):
+            for state in STATES:
+                breakers.add_metric((label(name), state), states[name, state])
+        yield breakers
+
+    def _server(self) -> Iterator[Metric]:
+        yield GaugeMetricFamily("ttp_server_up", "1 while the server answers.", value=int(self._queues.answering))
+        gauges = {
+            "tasks": ("ttp_queue_tasks", "Tasks ready or running."),
+            "bytes": ("ttp_queue_bytes", "Bytes of the frames that hold them."),
+            "waiting": ("ttp_queue_retries_waiting", "Tasks that wait to be tried again."),
+            "frames": ("ttp_queue_frames", "Frames ready or running."),
+            "delayed_frames": ("ttp_queue_delayed_frames", "Frames that are not due."),
+            "dead_frames": ("ttp_queue_dead_frames", "Frames of dead letters."),
+        }
+        states = self._queues.states
+        for field, (name, about) in gauges.items():
+            gauge = GaugeMetricFamily(name, about, labels=("queue",))
+            for queue, state in states.items():
+                gauge.add_metric((queue,), getattr(state.stats, field))
+            yield gauge
+        age = GaugeMetricFamily(
+            "ttp_queue_oldest_age_seconds", "Since the submit that opened the oldest frame.", labels=("queue",)
+        )
+        accepted = CounterMetricFamily("ttp_queue_accepted", "Tasks the server has accepted, ever.", labels=("queue",))
+        finished = CounterMetricFamily(
+            "ttp_queue_finished", "Tasks by outcome, ever, of all workers.", labels=("queue", "outcome")
+        )
+        for queue, state in states.items():
+            age.add_metric((queue,), state.oldest_age)
+            accepted.add_metric((queue,), state.stats.accepted)
+            for outcome in ("done", "retried", "dead", "cancelled"):
+                finished.add_metric((queue, outcome), getattr(state.stats, outcome))
+        yield age
+        yield accepted
+        yield finished
+
+
+def label(name: str) -> str:
+    """A name as a label: short, and without what a terminal or page might obey."""
+    if len(name) > MAX_LABEL:
+        digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:8]
+        name = f"{name[: MAX_LABEL - 9]}…{digest}"
+    return "".join(c if c.isprintable() and c != "\\" else ascii(c)[1:-1] for c in name)
+
+
+def _sums(rows: Iterable[Iterable[int]]) -> list[int]:
+    return [sum(column) for column in zip(*rows, strict=True)]

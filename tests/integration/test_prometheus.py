@@ -1,0 +1,106 @@
+"""A real Prometheus scrapes real workers, and finds names, rules and totals in order."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+import ttp
+from http_worker import free_port, get, http_worker, until
+from real_server import BINARIES, Server
+
+DEPLOY = Path(__file__).parents[2] / "deploy"
+PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
+
+pytestmark = pytest.mark.skipif(
+    not (PROMETHEUS and PROMTOOL), reason="no prometheus and promtool here (Debian: apt install prometheus)"
+)
+
+
+@pytest.fixture
+def plant() -> Iterator[Server]:
+    """One server: which one does not matter here."""
+    if not BINARIES:
+        pytest.fail("no server program here")
+    running = Server(BINARIES[0])
+    try:
+        running.start()
+        yield running
+    finally:
+        running.remove()
+
+
+def promtool(*arguments: str | Path, given: str | None = None) -> None:
+    assert PROMTOOL is not None
+    done = subprocess.run(
+        [PROMTOOL, *arguments], input=given, capture_output=True, text=True, check=False, cwd=DEPLOY / "prometheus"
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Prometheus:
+    """One that scrapes this port every 200 ms, with our rules."""
+
+    def __init__(self, directory: Path, target: int) -> None:
+        assert PROMETHEUS is not None
+        config = {
+            "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"},
+            "rule_files": [str(DEPLOY / "prometheus" / "ttp.rules.yml")],
+            "scrape_configs": [{"job_name": "ttp", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}],
+        }
+        (directory / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
+        self._port = free_port()
+        self.process = subprocess.Popen(
+            [
+                PROMETHEUS,
+                f"--config.file={directory / 'prometheus.yml'}",
+                f"--storage.tsdb.path={directory / 'data'}",
+                f"--web.listen-address=127.0.0.1:{self._port}",
+            ],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def ask(self, expression: str) -> list[Any]:
+        """The result of an instant query; AssertionError if Prometheus refuses it."""
+        status, text = get(self._port, "/api/v1/query?" + urlencode({"query": expression}))
+        assert status in (200, 503), f"{expression}: {text}"
+        return list(json.loads(text)["data"]["result"]) if status == 200 else []
+
+    def value(self, expression: str) -> float | None:
+        """The one number it gives."""
+        found = self.ask(expression)
+        return float(found[0]["value"][1]) if len(found) == 1 else None
+
+
+def test_rules_do_what_they_say() -> None:
+    promtool("check", "config", "prometheus.yml")
+    promtool("test", "rules", "ttp.rules.test.yml")
+
+
+def test_prometheus_reads_what_was_done(plant: Server, tmp_path: Path) -> None:
+    with http_worker(plant.url, "--processes", "2") as port, ttp.App("plant", plant.url) as app:
+        prometheus = Prometheus(tmp_path, port)
+        try:
+            until(lambda: get(port, "/readyz")[0] == 200)
+            until(lambda: prometheus.value("ttp_server_up") == 1)
+            for n in range(2000):
+                app.remote("fine").emit(n)
+            app.remote("fails").emit()
+            app.remote("hostile").emit()
+            app.flush()
+            done = 'ttp_tasks_executed_total{task="fine",outcome="done"}'
+            until(lambda: prometheus.value(done) == 2000)
+            until(lambda: prometheus.value('ttp_queue_finished_total{outcome="dead"}') == 1)
+            until(lambda: prometheus.value('ttp_queue_finished_total{outcome="done"}') == 2000)
+            assert prometheus.value("ttp_queue_accepted_total") == 2002
+            assert prometheus.ask('ttp_tasks_executed_total{task=~"<script>.*"}'), "a hostile name is a label"
+            promtool("check", "metrics", given=get(port, "/metrics")[1])
+        finally:
+            prometheus.process.kill()
+            prometheus.process.wait()

@@ -1,0 +1,33 @@
+"""Tasks whose metrics tests read: `ttp worker metrics_app:app --http 0`."""
+
+import os
+import time
+
+import ttp
+
+app = ttp.App("plant", os.environ["METRICS_URL"], retry=ttp.RetryPolicy(max_attempts=2, base_delay=0.01))
+
+
+@app.task
+def fine(n: int) -> int:
+    """End well."""
+    return n
+
+
+@app.task
+def fails() -> None:
+    """Fail, twice."""
+    raise ValueError("no")
+
+
+@app.task(name='<script>alert(1)</script>\n\x1b[31m\\ "quoted" ' + "x" * 180, breaker=ttp.CircuitBreaker("db"))
+def hostile() -> None:
+    """Have a name that obeys nobody."""
+
+
+@app.task
+def busy(seconds: float) -> None:
+    """Keep the interpreter for oneself."""
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
+        pass
