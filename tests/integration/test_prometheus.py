@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from http_worker import free_port, get, http_worker, until
 from real_server import BINARIES, Server
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
+DASHBOARD = json.loads((DEPLOY / "grafana" / "ttp.json").read_text())
 PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
 
 pytestmark = pytest.mark.skipif(
@@ -78,6 +80,21 @@ class Prometheus:
         return float(found[0]["value"][1]) if len(found) == 1 else None
 
 
+def expressions(panel: dict[str, Any]) -> list[str]:
+    """What a panel asks, with Grafana's variables as it fills them in for "All"."""
+    return [
+        target["expr"].replace("$__rate_interval", "5s").replace("$task", ".*").replace("$queue", ".*")
+        for target in panel["targets"]
+    ]
+
+
+def test_the_dashboard_is_what_its_code_makes() -> None:
+    made = subprocess.run(
+        [sys.executable, DEPLOY / "grafana" / "dashboard.py"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(made.stdout) == DASHBOARD, "run deploy/grafana/dashboard.py > deploy/grafana/ttp.json"
+
+
 def test_rules_do_what_they_say() -> None:
     promtool("check", "config", "prometheus.yml")
     promtool("test", "rules", "ttp.rules.test.yml")
@@ -100,6 +117,10 @@ def test_prometheus_reads_what_was_done(plant: Server, tmp_path: Path) -> None:
             until(lambda: prometheus.value('ttp_queue_finished_total{outcome="done"}') == 2000)
             assert prometheus.value("ttp_queue_accepted_total") == 2002
             assert prometheus.ask('ttp_tasks_executed_total{task=~"<script>.*"}'), "a hostile name is a label"
+            every = [expression for panel in DASHBOARD["panels"] for expression in expressions(panel)]
+            assert len(every) > 20
+            for expression in every:
+                until(lambda expression=expression: prometheus.ask(expression))  # type: ignore[misc]
             promtool("check", "metrics", given=get(port, "/metrics")[1])
         finally:
             prometheus.process.kill()
