@@ -31,3 +31,9 @@ def busy(seconds: float) -> None:
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:
         pass
+
+
+@app.task
+def refuses(payload: str) -> None:
+    """Fail for good, and say with what."""
+    raise ttp.Reject(f"cannot use {payload}")

@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 
 from ttp.app import App
 from ttp.errors import ServerRefused
+from ttp.observability import logs
+from ttp.observability.logs import LogFormat
 from ttp.worker.pool import WorkerPool
 from ttp.worker.scoreboard import Scoreboard
 
@@ -24,17 +26,22 @@ EXIT_IMPORT = 2
 EXIT_REFUSED = 3
 
 
-def main(target: str, *, url: str | None, verbose: bool, burst: bool, http: str | None = None, **options: Any) -> None:
+def main(
+    target: str,
+    *,
+    url: str | None,
+    verbose: bool,
+    burst: bool,
+    http: str | None,
+    log_format: LogFormat,
+    **options: Any,
+) -> None:
     """Run the app's handlers; options are those of `WorkerPool`.
 
     Args:
-        http: where to serve health and metrics.
+        http: where to serve health and metrics; None: nowhere.
     """
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s",
-        stream=sys.stderr,
-    )
+    logs.set_up(log_format, logging.DEBUG if verbose else logging.INFO, sys.stderr)
     app = load_app(target)
     app.url = url or app.url
     # What is imported by now stays: the collector need not look through it again and again while tasks wait.

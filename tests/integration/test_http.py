@@ -1,5 +1,6 @@
 """`ttp worker --http`: health and metrics of real workers."""
 
+import json
 import os
 import signal
 import socket
@@ -112,3 +113,17 @@ def test_no_server_is_alive_and_not_ready() -> None:
         assert status == 503
         assert "server does not answer" in text
         assert get(port, "/livez")[0] == 200
+
+
+def test_a_failed_task_is_one_line_of_json_without_its_payload(server: Server) -> None:
+    process = start(server.url, "0", "--log-format", "json", "--burst")
+    with ttp.App("plant", server.url) as app:
+        task_id = app.remote("refuses").submit("SECRET").id
+    _, text = process.communicate(timeout=30)
+    assert process.returncode == 0, text
+    events = [json.loads(line) for line in text.splitlines()]
+    (event,) = [event for event in events if event.get("task_id") == task_id]
+    assert (event["level"], event["task"], event["attempt"], event["queue"]) == ("warning", "refuses", 1, "default")
+    assert event["dead"] == 1
+    assert event["worker"]
+    assert "SECRET" not in text

@@ -3,7 +3,7 @@
 import json
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -23,6 +23,7 @@ def worker(
         str | None,
         typer.Option(metavar="HOST:PORT", help="Serve /livez, /readyz and /metrics there (extra [metrics])."),
     ] = None,
+    log_format: Annotated[Literal["console", "json"], typer.Option(help="Lines of text, or JSON objects.")] = "console",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:
     """Run an app's handlers until stopped (Ctrl-C; twice to end at once).
@@ -39,6 +40,7 @@ def worker(
         "grace": grace,
         "burst": burst,
         "http": http,
+        "log_format": log_format,
         "verbose": verbose,
     }
     sys.stdout.flush()

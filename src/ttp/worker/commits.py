@@ -52,10 +52,11 @@ class Committer:
             held_id = self._find_held(job, drafted, line)
         if status == "OK" or held_id:
             self._stats.committed(job, drafted, now=time.monotonic(), now_ms=self.now_ms())
-            _log_failures(job, drafted)
+            self._log_failures(job, drafted)
         else:
             self._stats.slot.event("fenced")
-            log.info("frame %s of %s was committed by another", job.id, job.handler.name)
+            extra = {"task": job.handler.name, "queue": job.keys.queue, "worker": self._consumer}
+            log.info("frame %s was committed by another", job.id, extra=extra)
         if held_id:
             job.source, job.id = job.keys.held, held_id
             job.tasks, job.size = len(drafted.held), drafted.held_size
@@ -90,6 +91,20 @@ class Committer:
         suffix = f"-{drafted.held_fid}"
         pending = commands.pending_ids(line.call(commands.pending(job.keys.held, self._consumer)))
         return next((entry for entry in pending if entry.endswith(suffix)), "")
+
+    def _log_failures(self, job: Job, drafted: Draft) -> None:
+        """One line a commit, however many tasks failed: it names the first."""
+        if drafted.failed:
+            extra = {
+                "task": job.handler.name,
+                "task_id": str(job.task_id(drafted.failed[0])),
+                "attempt": job.view.attempt,
+                "queue": job.keys.queue,
+                "worker": self._consumer,
+                "retried": drafted.retried,
+                "dead": drafted.dead,
+            }
+            log.log(logging.WARNING if drafted.dead else logging.INFO, "tasks failed", extra=extra)
 
     # the thread
 
@@ -135,17 +150,3 @@ class Committer:
         finally:
             for job in jobs:
                 job.lock.release()
-
-
-def _log_failures(job: Job, drafted: Draft) -> None:
-    """One line a commit, however many tasks failed."""
-    if drafted.dead or drafted.retried:
-        level = logging.WARNING if drafted.dead else logging.INFO
-        log.log(
-            level,
-            "task %s, attempt %d: %d to be retried, %d dead",
-            job.handler.name,
-            job.view.attempt,
-            drafted.retried,
-            drafted.dead,
-        )

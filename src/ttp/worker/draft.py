@@ -28,6 +28,7 @@ class Draft:
     """A commit in the making.
 
     Attributes:
+        failed: rows that are tried again or dead.
         held: rows that stay in hand, under a new entry whose fid is held_fid.
         held_size: bytes of that entry's frame.
     """
@@ -40,6 +41,7 @@ class Draft:
     cancelled: int = 0
     deferred: int = 0
     cancels: list[str] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
     held_fid: int = 0
     held_size: int = 0
@@ -89,6 +91,7 @@ def draft(
     out.blocks = b"".join(blocks)
     out.retried = len(retries)
     out.dead = len(dead)
+    out.failed = [*dead, *retries]
     _place_retries(job, out, retries, fid)
     _place_dead(job, out, dead, now_ms, fid)
     if job.deferral is not None and back:

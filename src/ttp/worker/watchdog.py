@@ -174,7 +174,14 @@ class Watchdog:
             if seen_row != row:
                 self._running[part] = (row, now)
             elif now - since >= timeout and part.interrupt(row, TaskTimeout):
-                log.warning("task %s: no end within %s s", job.task_id(row), timeout)
+                extra = {
+                    "task": job.handler.name,
+                    "task_id": str(job.task_id(row)),
+                    "attempt": job.view.attempt,
+                    "queue": job.keys.queue,
+                    "worker": self._consumer,
+                }
+                log.warning("no end within %s s: interrupted", timeout, extra=extra)
                 self._running[part] = (row, now)
 
 
