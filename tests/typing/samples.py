@@ -1,7 +1,8 @@
 """The public surface, as type checkers see it. Not run: checked by mypy --strict and pyright."""
 
+import sqlite3
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, assert_type
@@ -77,6 +78,9 @@ def store(batch: ttp.Batch[Reading]) -> None:
     assert_type(batch, ttp.Batch[Reading])
     assert_type(len(batch), int)
     assert_type(batch.rows(), list[Reading])
+    with closing(sqlite3.connect("mine.db")) as connection:
+        assert_type(ttp.claim(connection, batch), Sequence[int])
+        assert_type(ttp.claim(connection, ttp.current_task()), Sequence[int])
     assert_type(batch.tuples(), list[tuple[Any, ...]])
     assert_type(batch.task_id(0), str)
     assert_type(batch.ranges(), list[tuple[str, int, int]])
