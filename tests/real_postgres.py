@@ -1,5 +1,6 @@
 """A PostgreSQL that tests start: a real one, on a unix socket in a directory of its own."""
 
+import contextlib
 import os
 import pwd
 import shutil
@@ -9,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import psutil
 import psycopg
 import pytest
 
@@ -77,11 +79,16 @@ class Postgres:
         return self.url(f"test_{self._made}")
 
     def kill(self) -> None:
-        """SIGKILL, to the server and so to all its processes."""
+        """SIGKILL to the server and all its processes: one that serves a client would finish what it is at."""
         assert self._process is not None
+        children = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
+        for child in children:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                child.kill()
         self._process.wait(10)
-        # Its children see the death of their parent, and end; the next start waits for the shared memory.
+        _, alive = psutil.wait_procs(children, 10)
+        assert not alive
 
     def remove(self) -> None:
         """End it and remove its data."""
