@@ -23,6 +23,7 @@ from ttp.native import TaskHandle
 from ttp.policy import CircuitBreaker, RetryPolicy
 from ttp.producer import BatchTask, LocalTask, Task
 from ttp.task import Priority, Status, TaskContext
+from ttp.version import __version__
 from ttp.worker.batch import Batch
 from ttp.worker.context import current_task
 
@@ -63,8 +64,6 @@ __all__ = [
     "claim",
     "current_task",
 ]
-
-__version__ = "0.1.0"
 
 _LATE = {"DeadLetter": "ttp.dead_letters", "claim": "ttp.claims", "WorkerPool": "ttp.worker.pool"}
 

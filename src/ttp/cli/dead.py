@@ -9,7 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from ttp.cli import server
-from ttp.cli.output import Json, Url, complain, print_json, usage
+from ttp.cli.output import Json, Url, complain, print_json, printable, usage
+from ttp.coordination.discovery import find_queues
 from ttp.dead_letters import DeadLetter, dead_letters
 from ttp.errors import ServerUnavailable, TtpError
 
@@ -42,7 +43,7 @@ def ls(
         table = Table("app", "id", "task", "died", "reason")
         for name, letter in shown:
             row = (name, letter.id or "(unreadable frame)", letter.task, _when(letter), letter.reason)
-            table.add_row(*(Text(_printable(cell), overflow="fold") for cell in row))
+            table.add_row(*(Text(printable(cell), overflow="fold") for cell in row))
         Console().print(table)
     if more:
         complain(f"there are more: --limit shows more than {limit}")
@@ -64,12 +65,12 @@ def show(
         print_json([_described(name, letter) for name, letter in shown])
         return
     for name, letter in shown:
-        typer.echo(f"{letter.id or '(unreadable frame)'}  task {_printable(letter.task)} of app {name}")
+        typer.echo(f"{letter.id or '(unreadable frame)'}  task {printable(letter.task)} of app {name}")
         typer.echo(f"  died       {_when(letter)}")
-        typer.echo(f"  reason     {_printable(letter.reason)}")
+        typer.echo(f"  reason     {printable(letter.reason)}")
         typer.echo(f"  arguments  {letter.args!r}")
         for line in letter.traceback.splitlines():
-            typer.echo(f"  {_printable(line)}")
+            typer.echo(f"  {printable(line)}")
 
 
 @app.command("retry")
@@ -113,9 +114,7 @@ def _letters(url: str | None, app_name: str | None, queue: str | None) -> Iterat
     connection = server.connect(url)
     try:
         queues = [
-            keys
-            for keys in server.find_queues(connection)
-            if app_name in (None, keys.app) and queue in (None, keys.queue)
+            keys for keys in find_queues(connection) if app_name in (None, keys.app) and queue in (None, keys.queue)
         ]
         yield (
             (keys.app, letter)
@@ -156,8 +155,3 @@ def _described(name: str, letter: DeadLetter) -> dict[str, Any]:
 
 def _when(letter: DeadLetter) -> str:
     return datetime.fromtimestamp(letter.dead_at, UTC).isoformat(timespec="seconds")
-
-
-def _printable(text: str) -> str:
-    """Without control characters: reasons come from anywhere."""
-    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -47,3 +47,8 @@ def print_json(value: Any) -> None:
     """One JSON value on stdout, indented."""
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, default=str)
     sys.stdout.write("\n")
+
+
+def printable(text: str) -> str:
+    """Without control characters: names and reasons come from anywhere."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)

@@ -216,10 +216,10 @@ def _entry(stream: str, entry_id: bytes, fields: Any) -> Entry:
     return Entry(stream, entry_id.decode(), int(named.get(b"n") or 1), named.get(b"f"))
 
 
-def tick(keys: Keys, *, consumer: str, offset_ms: int = 0) -> Command:
-    """Beat, and promote due frames."""
+def tick(keys: Keys, *, consumer: str, offset_ms: int = 0, report: bytes = b"") -> Command:
+    """Beat, and promote due frames. A report replaces the worker's last one; empty leaves that."""
     names = (keys.workers, keys.delayed, keys.delayed_frames, *keys.streams, keys.counters)
-    return _evalsha(TICK, names, (consumer, offset_ms, PROMOTE_ON_TICK))
+    return _evalsha(TICK, names, (consumer, offset_ms, PROMOTE_ON_TICK, report))
 
 
 def tick_reply(reply: Any) -> tuple[int, int | None]:

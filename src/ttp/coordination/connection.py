@@ -344,7 +344,7 @@ class Connection:
         from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415
         from redis.exceptions import ResponseError  # noqa: PLC0415
 
-        text = _full_text(error)
+        text = full_text(error)
         code = text.partition(" ")[0]
         if code in _AGAIN or not isinstance(error, ResponseError) or isinstance(error, RedisConnectionError):
             raise self._closed_by(error) from None
@@ -358,7 +358,7 @@ class Connection:
         """The error in plain words."""
         from redis.exceptions import AuthenticationError, ResponseError  # noqa: PLC0415
 
-        text = _full_text(error)
+        text = full_text(error)
         code = text.partition(" ")[0]
         if isinstance(error, AuthenticationError) or code in ("WRONGPASS", "NOAUTH"):
             return ServerRefused(f"{self.target} refuses the user name or password" + _hint(self.target))
@@ -373,7 +373,7 @@ class Connection:
         return ServerUnavailable(f"no connection to {self.target}: {text or type(error).__name__}")
 
 
-def _full_text(error: Exception) -> str:
+def full_text(error: Exception) -> str:
     """The server's message with its code, which redis-py cuts off and keeps apart."""
     code = getattr(error, "status_code", None)
     text = str(error)

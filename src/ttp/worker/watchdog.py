@@ -18,6 +18,7 @@ log = logging.getLogger("ttp.worker")
 
 BUSY_LOOK = 0.025  # seconds between two looks at running tasks
 TICK = 0.25  # seconds between two beats
+REPORT = 1.0  # seconds between two reports
 SCAN = 1.0  # seconds between two looks for dead workers
 SLOW = 0.05  # seconds after which a frame is split
 PIECE_SECONDS = 0.02  # of work in a frame that is handed back
@@ -32,6 +33,7 @@ class Watchdog:
         orphans: told the dead and the stalled consumers of each scan.
         overdue: called when the grace of a stop is over.
         beat: told, a few times a second, whether the server answers.
+        report: what the worker tells of itself, for the next beat.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class Watchdog:
         orphans: Callable[[list[str], list[str]], None],
         overdue: Callable[[], None],
         beat: Callable[[bool], None],
+        report: Callable[[], bytes],
     ) -> None:
         self._committer = committer
         self._line = committer.line
@@ -59,6 +62,8 @@ class Watchdog:
         self._orphans = orphans
         self._overdue = overdue
         self._beat = beat
+        self._report = report
+        self._report_at = 0.0
         self._wake = threading.Event()
         self._closed = False
         self._grace_ends: float | None = None
@@ -115,7 +120,10 @@ class Watchdog:
     def _tick(self) -> float:
         """Beat and promote; seconds until the next time."""
         offset = self._clock.offset_ms
-        batch = [commands.tick(keys, consumer=self._consumer, offset_ms=offset) for keys in self._queues]
+        report, now = b"", time.monotonic()
+        if now >= self._report_at:
+            report, self._report_at = self._report(), now + REPORT
+        batch = [commands.tick(keys, consumer=self._consumer, offset_ms=offset, report=report) for keys in self._queues]
         replies = self._line.call_many(batch, patience=TICK)
         pause = TICK
         for reply in replies:

@@ -32,6 +32,7 @@ from ttp.worker.job import Job
 from ttp.worker.line import Line
 from ttp.worker.observer import Observer
 from ttp.worker.recovery import Recovery
+from ttp.worker.report import Reporter
 from ttp.worker.runners import ThreadRunner, run_slice
 from ttp.worker.scoreboard import Layout, Scoreboard, Slot
 from ttp.worker.stats import Stats
@@ -151,6 +152,7 @@ class Worker:
             orphans=self._recovery.note,
             overdue=self._give_back_running,
             beat=self._beat,
+            report=Reporter(self.stats.wait, self._hand.jobs, handlers.values()).report,
         )
         self._coroutines = coroutines
         if coroutines is not None:

@@ -21,7 +21,7 @@ if #pending == 0 then
   for i = 3, 6 do
     if #redis.call('XPENDING', KEYS[i], 'g', '-', '+', 1, from) > 0 then return out end
   end
-  redis.call('HDEL', KEYS[2], from)
+  redis.call('HDEL', KEYS[2], from, '@' .. from)
   for i = 3, 6 do redis.call('XGROUP', 'DELCONSUMER', KEYS[i], 'g', from) end
 end
 return out
