@@ -37,8 +37,7 @@ def test_the_host_is_stored_in_postgres(server: Server, postgres: Postgres) -> N
 def test_the_platform_tells_of_alerts(server: Server, tmp_path: Path) -> None:
     target = f"sqlite:{tmp_path}/t.db"
     run(server, "-m", "examples.alerts", TELEMETRY=target)
-    options = '{"target": "examples.alerts:app", "url": null, "verbose": false, "burst": true}'
-    told = run(server, "-m", "ttp.serve", options, TELEMETRY=target).splitlines()
+    told = run(server, "-m", "ttp", "worker", "examples.alerts:app", "--burst", TELEMETRY=target).splitlines()
     alerts = read(target, ALERTS, "device", "reason", "value")
     assert sorted(told) == sorted(f"ALERT {device}: {reason} ({value:g})" for device, reason, value in alerts)
     assert {reason for _, reason, _ in alerts} >= {"humidity above 95", "co2 above 1500"}
