@@ -5,6 +5,7 @@ import sys
 import typer
 
 from ttp.cli import dead
+from ttp.cli.chaos import chaos
 from ttp.cli.demo import demo
 from ttp.cli.doctor import doctor
 from ttp.cli.output import complain
@@ -32,6 +33,7 @@ def build() -> typer.Typer:
     app.command()(replay)
     app.add_typer(dead.app, name="dead")
     app.command()(doctor)
+    app.command()(chaos)
     return app
 
 

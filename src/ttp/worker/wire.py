@@ -36,7 +36,6 @@ class Wire:
     Args:
         answered: takes a commit and its reply.
         received: takes the entries that a fetch brought, and the cancel requests that may concern them.
-        patience: seconds a reply may take.
     """
 
     def __init__(
@@ -47,14 +46,12 @@ class Wire:
         queues: Sequence[Keys],
         answered: Callable[[Commit, Any], None],
         received: Callable[[Sequence[Entry], Cancelled], None],
-        patience: float,
     ) -> None:
         self._open_connection = open_connection
         self._consumer = consumer
         self._queues = queues
         self._answered = answered
         self._received = received
-        self._patience = patience
         self._connection: Connection | None = None
         self._unsent: deque[Commit] = deque()
         self._unsent_since = 0.0
@@ -115,13 +112,13 @@ class Wire:
         """Take every reply that is due, waiting for it."""
         while self._sent:
             commit = self._sent[0]
-            reply = self.connection.read(self._patience)
+            reply = self.connection.read()
             if commit is not None:
                 self._sent.popleft()
                 self._answered(commit, reply)
                 continue
             entries = commands.entries(reply)
-            cancels = sum([int(self.connection.read(self._patience)) for _ in self._queues])
+            cancels = sum([int(self.connection.read()) for _ in self._queues])
             self._sent.popleft()
             self._received(entries, self._cancels() if entries and cancels else {})
 

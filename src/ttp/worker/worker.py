@@ -127,7 +127,6 @@ class Worker:
             queues=self._queues,
             answered=self._answered,
             received=self._received,
-            patience=settings.stall,
         )
         self._streams = {stream: keys for keys in queues for stream in (*map(keys.stream, range(3)), keys.held)}
         self._priority_of = {keys.stream(priority): priority for keys in queues for priority in range(3)}

@@ -1,0 +1,74 @@
+"""Faults of worker processes: killed, stopped for a while, or killed by their own handlers."""
+
+import signal
+import time
+from functools import partial
+
+from ttp.chaos.report import Report
+from ttp.chaos.run import Run
+from ttp.coordination.server_binary import ServerBinary
+
+STALL = 2.0  # seconds
+
+
+def kill_worker(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """SIGKILL of a worker that has frames in hand; recovered when all of them are committed."""
+    with Run("kill-worker", binary, tasks=tasks, seed=seed, count=count) as run:
+        feeder = run.feed()
+        for _ in range(count):
+            place = run.rng.randrange(len(run.fleet.workers))
+            _busy(run, place)
+            begun = time.monotonic()
+            entries = run.pending(run.fleet.kill(place))
+            run.report.injected += bool(entries)
+            run.wait("its frames taken over", partial(run.committed, entries))
+            run.report.recoveries.append(time.monotonic() - begun)
+        feeder.finish()
+        return run.judge()
+
+
+def pause_worker(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """SIGSTOP beyond `stall`: others commit its frames, and what it commits when it goes on is refused."""
+    with Run("pause-worker", binary, tasks=tasks, seed=seed, count=count, stall=STALL) as run:
+        feeder = run.feed()
+        while run.report.injected < count:
+            place = run.rng.randrange(len(run.fleet.workers))
+            worker = run.fleet.workers[place]
+            _busy(run, place)
+            worker.send_signal(signal.SIGSTOP)
+            begun = time.monotonic()
+            try:
+                if not (entries := run.pending(worker.pid)):
+                    continue
+                run.wait("its frames taken over", partial(run.committed, entries))
+                run.report.recoveries.append(time.monotonic() - begun)
+                run.report.injected += 1
+            finally:
+                worker.send_signal(signal.SIGCONT)
+        feeder.finish()
+        report = run.judge()
+        if report.fenced < count:
+            report.problems.append(f"{report.fenced} stale commits seen refused, not {count}")
+        return report
+
+
+def poison(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """Handlers that abort their process: each is a dead letter after at most three deaths, its neighbours finish."""
+    every = max(2, tasks // count)
+    with Run("poison", binary, tasks=tasks, seed=seed, count=count, poison=every) as run:
+        run.going_on = False
+        feeder = run.feed()
+        feeder.finish()
+        run.wait("every poisonous task is dead", lambda: run.stats().dead >= run.report.tasks // every)
+        run.report.injected = run.report.tasks // every
+        deaths = run.fleet.deaths
+        report = run.judge(dead=run.report.injected)
+        if not report.injected <= deaths <= 3 * report.injected:
+            report.problems.append(f"{deaths} workers died over {report.injected} tasks")
+        return report
+
+
+def _busy(run: Run, place: int) -> None:
+    """Wait until a worker has frames in hand."""
+    pid = run.fleet.workers[place].pid
+    run.wait("a worker with frames in hand", lambda: run.ended() >= 0 and bool(run.pending(pid)))

@@ -1,0 +1,211 @@
+"""Faults of the server: killed, out of memory, without room on its disk, replaced by its replica, its clock wrong."""
+
+import contextlib
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ttp.chaos.report import Report
+from ttp.chaos.run import Run
+from ttp.chaos.server import NotInjected, Server
+from ttp.coordination.connection import Connection
+from ttp.coordination.server_binary import ServerBinary
+from ttp.errors import QueueFull, ServerUnavailable
+
+AOF = ("--appendonly", "yes", "--appendfsync", "everysec")
+DAY = 86_400  # seconds
+
+
+def restart_server(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """SIGKILL of a server with AOF, started again on its data."""
+    with Run("restart-server", binary, tasks=tasks, seed=seed, count=count, settings=AOF) as run:
+        feeder = run.feed()
+        for _ in range(count):
+            run.wait_for_work()
+            run.server.kill()
+            begun = time.monotonic()
+            run.server.start()
+            run.report.injected += 1
+            run.look_again()
+            run.recovered_after(begun, run.ended())
+        feeder.finish()
+        return run.judge()
+
+
+def oom(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """The server is out of memory (noeviction): nothing is accepted, and what was accepted is worked off."""
+    with Run("oom", binary, tasks=tasks, seed=seed, count=count) as run:
+        while run.report.injected < count:
+            for worker in run.fleet.workers:
+                worker.send_signal(signal.SIGSTOP)
+            run.emit(max(1, tasks // count))
+            run.look.call("CONFIG", "SET", "maxmemory", "1")
+            ended, waiting = run.ended(), run.stats().tasks
+            for worker in run.fleet.workers:
+                worker.send_signal(signal.SIGCONT)
+            begun = time.monotonic()
+            refused = _refused(run)
+            run.wait("the queue worked off without memory", lambda: run.ended() >= 0 and not run.stats().tasks)
+            run.report.recoveries.append(time.monotonic() - begun)
+            if refused and waiting and run.ended() - ended >= waiting:
+                run.report.injected += 1
+            run.look.call("CONFIG", "SET", "maxmemory", "0")
+        return run.judge()
+
+
+def _refused(run: Run) -> bool:
+    """Whether a submit is refused now, and says why."""
+    run.work.emit(run.next_number)
+    run.ledger.write("tried", run.next_number, run.next_number + 1)
+    run.next_number += 1  # kept and sent again: accepted with the next batch
+    try:
+        run.app.flush(0.2)
+    except QueueFull:
+        return True
+    return False
+
+
+def disk_full(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """No room for the server's AOF: nothing is accepted; it goes on when there is room again."""
+    with Run("disk-full", binary, tasks=tasks, seed=seed, count=count, settings=AOF) as run:
+        feeder = run.feed()
+        for _ in range(count):
+            run.wait_for_work()
+            run.server.limit_files(_aof_bytes(run.server.directory))
+            run.wait("writes refused", lambda: _refuses_writes(run))
+            run.report.injected += 1
+            ended = run.ended()
+            begun = time.monotonic()
+            run.server.limit_files(None)
+            run.recovered_after(begun, ended)
+        feeder.finish()
+        return run.judge()
+
+
+def _aof_bytes(directory: Path) -> int:
+    return max(file.stat().st_size for file in directory.rglob("*") if file.name.endswith(".aof"))
+
+
+def _refuses_writes(run: Run) -> bool:
+    try:
+        run.look.call("SET", "ttp:{chaos.0}:probe", "x")
+    except ServerUnavailable:  # MISCONF
+        run.look_again()
+        return True
+    return False
+
+
+def failover(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """The replica is promoted, and the old primary is a black hole: connected, and silent.
+
+    A task counts as accepted once the replica has it too, which is looked after here.
+    """
+    with Run("failover", binary, tasks=tasks, seed=seed, count=count, proxied=True) as run:
+        replication = Replication(run, binary)
+        run.confirmed = replication.has
+        feeder = run.feed()
+        for _ in range(count):
+            replication.wait()
+            begun = time.monotonic()
+            replication.fail_over()
+            run.report.injected += 1
+            run.recovered_after(begun, run.ended())
+        feeder.finish()
+        return run.judge()
+
+
+class Replication:
+    """The primary of a run, and its replica.
+
+    Attributes:
+        confirmed: batches that the replica has.
+    """
+
+    def __init__(self, run: Run, binary: ServerBinary) -> None:
+        self._run = run
+        self._binary = binary
+        self._epoch = 0
+        self.confirmed = 0
+        self._orders: Connection
+        self._replica = self._follow()
+
+    def _follow(self) -> Server:
+        """A new replica of the primary."""
+        run = self._run
+        replica = Server(self._binary, run.directory / f"replica-{self._epoch}")
+        run.at_end(replica.kill)
+        replica.start()
+        self._orders = replica.connect()  # once it is a replica, ttp will not connect to it
+        run.at_end(self._orders.close)
+        self._orders.call("REPLICAOF", "127.0.0.1", run.server.port)
+        return replica
+
+    def has(self, send: Callable[[], None]) -> bool:
+        """Send, and say whether the replica has all of it: nothing else may count as accepted (producer's thread)."""
+        epoch = self._epoch
+        send()
+        try:
+            with contextlib.closing(self._run.server.connect()) as connection:
+                connection.call("SET", "ttp:{chaos.0}:mark", "x")  # WAIT looks at this connection's last write
+                has = connection.call("WAIT", 1, 1000) == 1
+        except ServerUnavailable:
+            return False
+        if has and epoch == self._epoch:
+            self.confirmed += 1
+            return True
+        return False
+
+    def wait(self) -> None:
+        """Wait until the replica has more than now."""
+        confirmed = self.confirmed
+        self._run.wait("tasks that the replica has", lambda: self._run.ended() >= 0 and self.confirmed > confirmed)
+
+    def fail_over(self) -> None:
+        """The primary falls silent; its replica takes its place and gets a replica of its own."""
+        run = self._run
+        self._epoch += 1
+        run.server.signal(signal.SIGSTOP)
+        run.server = self._replica
+        self._orders.call("REPLICAOF", "NO", "ONE")
+        for proxy in run.proxies:
+            proxy.reroute(run.server.port, black_hole=True)
+        run.look_again()
+        self._replica = self._follow()
+
+
+def clock(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """The server's clock jumps a day ahead, or back: nobody is taken for dead, and nothing is run twice."""
+    library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
+    if library is None:
+        raise NotInjected("libfaketime is missing (Debian: apt install libfaketime)")
+    with tempfile.TemporaryDirectory(prefix="ttp-chaos-") as directory:
+        now = Path(directory) / "now"
+        now.write_text("+0")
+        environment = {
+            "LD_PRELOAD": str(library),
+            "FAKETIME_TIMESTAMP_FILE": str(now),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        }
+        with Run("clock", binary, tasks=tasks, seed=seed, count=count, environment=environment) as run:
+            feeder = run.feed()
+            for number in range(count):
+                jump = 0 if number % 2 else run.rng.choice([DAY, -DAY])
+                now.write_text(f"{jump:+d}")
+                begun, ended = time.monotonic(), run.ended()
+                run.wait("the server's clock a day off", partial(_is_ahead, run, jump))
+                run.report.injected += 1
+                run.recovered_after(begun, ended)
+            feeder.finish()
+            report = run.judge()
+            if report.run_twice:
+                report.problems.append(f"{report.run_twice} tasks run twice: somebody was taken for dead")
+            return report
+
+
+def _is_ahead(run: Run, seconds: float) -> bool:
+    """Whether the server's clock is so far ahead of this machine's."""
+    return abs(int(run.look.call("TIME")[0]) - time.time() - seconds) < DAY / 2
