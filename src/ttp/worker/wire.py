@@ -80,8 +80,8 @@ class Wire:
 
     @property
     def connected(self) -> bool:
-        """There is a connection, as far as is known."""
-        return self._connection is not None
+        """There is an open connection, as far as is known."""
+        return self._connection is not None and self._connection.connected
 
     @property
     def connection(self) -> Connection:

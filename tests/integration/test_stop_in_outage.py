@@ -1,0 +1,30 @@
+"""A worker that is stopped while its server is away ends, rather than wait for a server that may never come."""
+
+import signal
+import threading
+import time
+
+import ttp
+from real_server import Server
+
+
+def test_a_stopped_worker_ends_without_a_server(server: Server) -> None:
+    with ttp.App("plant", server.url) as app:
+
+        @app.task
+        def work() -> None: ...
+
+        pool = ttp.WorkerPool(app)
+        thread = threading.Thread(target=pool.run, daemon=True)
+        thread.start()
+        assert pool.ready.wait(10)
+        look = server.connect()
+        deadline = time.monotonic() + 10
+        while b"cmd=xreadgroup" not in look.call("CLIENT", "LIST"):
+            assert time.monotonic() < deadline, "it never reads"
+        server.signal(signal.SIGSTOP)  # the read stays on the wire
+        pool.stop()
+        server.stop(signal.SIGKILL)
+        look.close()
+        thread.join(20)
+        assert not thread.is_alive()
