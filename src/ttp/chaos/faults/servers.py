@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ttp.chaos.report import Report
 from ttp.chaos.run import Run
-from ttp.chaos.server import NotInjected, Server
+from ttp.chaos.server import Server
+from ttp.chaos.wrong_clock import WrongClock
 from ttp.coordination.connection import Connection
 from ttp.coordination.server_binary import ServerBinary
 from ttp.errors import QueueFull, ServerUnavailable
@@ -178,23 +179,13 @@ class Replication:
 
 def clock(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
     """The server's clock jumps a day ahead, or back: nobody is taken for dead, and nothing is run twice."""
-    library = next(iter(sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))), None)
-    if library is None:
-        raise NotInjected("libfaketime is missing (Debian: apt install libfaketime)")
     with tempfile.TemporaryDirectory(prefix="ttp-chaos-") as directory:
-        now = Path(directory) / "now"
-        now.write_text("+0")
-        environment = {
-            "LD_PRELOAD": str(library),
-            "FAKETIME_TIMESTAMP_FILE": str(now),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-        }
-        with Run("clock", binary, tasks=tasks, seed=seed, count=count, environment=environment) as run:
+        now = WrongClock(Path(directory))
+        with Run("clock", binary, tasks=tasks, seed=seed, count=count, environment=now.environment) as run:
             feeder = run.feed()
             for number in range(count):
                 jump = 0 if number % 2 else run.rng.choice([DAY, -DAY])
-                now.write_text(f"{jump:+d}")
+                now.set(jump)
                 begun, ended = time.monotonic(), run.ended()
                 run.wait("the server's clock a day off", partial(_is_ahead, run, jump))
                 run.report.injected += 1
