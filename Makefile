@@ -13,13 +13,14 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-cpp test-packaging bench lint build clean
+.PHONY: help demo test test-python test-cpp test-packaging bench wheel lint build clean
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
 	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (10 minutes)"
 	@echo "make bench   the numbers of this machine, against their targets (10 minutes)"
 	@echo "make lint    formatting, types, import order, clang-tidy"
+	@echo "make wheel   wheels of this machine's CPythons in dist/, repaired and tested"
 	@echo "make build   the native core, in place"
 	@echo "make clean   remove what was built, and $(VENV)"
 	@echo "PYTHON=python3.12 picks the interpreter that $(VENV) is made with."
@@ -88,6 +89,10 @@ bench: $(VENV)/.dev build
 	@echo "measuring; leave the machine alone meanwhile"
 	@TTP_BACKEND=native $(BIN)/python benchmarks/run_all.py
 	@TTP_BACKEND=native $(BIN)/python -m pytest -c benchmarks/micro/pytest.ini benchmarks/micro
+
+wheel: $(BIN)/python
+	@echo "building a wheel for each CPython here, against glibc 2.17, and testing it without a compiler"
+	@$(BIN)/python deploy/wheels.py
 
 lint: $(VENV)/.dev
 	@echo "checking formatting, types and imports"

@@ -60,8 +60,13 @@ inline uint32_t crc32c_by_table(uint32_t crc, const uint8_t* data, size_t size) 
 
 #if defined(TTP_CRC32C_X86)
 
-__attribute__((target("sse4.2"))) inline uint32_t crc32c_by_hardware(uint32_t crc, const uint8_t* data,
-                                                                     size_t size) noexcept {
+#if defined(__clang__)
+#define TTP_TARGET_CRC __attribute__((target("sse4.2,crc32")))
+#else
+#define TTP_TARGET_CRC __attribute__((target("sse4.2")))
+#endif
+
+TTP_TARGET_CRC inline uint32_t crc32c_by_hardware(uint32_t crc, const uint8_t* data, size_t size) noexcept {
   uint64_t wide = crc;
   for (; size >= 8; data += 8, size -= 8) wide = _mm_crc32_u64(wide, load_le<uint64_t>(data));
   crc = static_cast<uint32_t>(wide);
