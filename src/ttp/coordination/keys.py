@@ -28,6 +28,7 @@ class Keys:
         held: stream of the running tasks of split frames.
         delayed: zset of delayed frames by due time; their bytes are in delayed_frames.
         dead: stream of dead frames.
+        flight: stream of the flight recorder's records.
         counters, workers, cancels: hashes.
     """
 
@@ -40,6 +41,7 @@ class Keys:
     delayed: str = field(init=False, repr=False, compare=False)
     delayed_frames: str = field(init=False, repr=False, compare=False)
     dead: str = field(init=False, repr=False, compare=False)
+    flight: str = field(init=False, repr=False, compare=False)
     counters: str = field(init=False, repr=False, compare=False)
     workers: str = field(init=False, repr=False, compare=False)
     cancels: str = field(init=False, repr=False, compare=False)
@@ -55,6 +57,7 @@ class Keys:
             "delayed": f"{prefix}d",
             "delayed_frames": f"{prefix}dp",
             "dead": f"{prefix}x",
+            "flight": f"{prefix}f",
             "counters": f"{prefix}c",
             "workers": f"{prefix}w",
             "cancels": f"{prefix}z",

@@ -10,6 +10,7 @@ from ttp.coordination import commands
 from ttp.errors import ServerUnavailable
 from ttp.policy import Clock
 from ttp.worker.draft import Draft, command, draft
+from ttp.worker.flight import FlightRecorder
 from ttp.worker.job import Job
 from ttp.worker.line import Line
 from ttp.worker.stats import Stats
@@ -25,6 +26,7 @@ class Committer:
         self._consumer = consumer
         self._clock = clock
         self._stats = stats
+        self.flight = FlightRecorder(consumer)
         self._ended = ended
         self._wake = threading.Condition()
         self._jobs: list[Job] = []
@@ -51,7 +53,9 @@ class Committer:
             # Ours, if the reply to a first sending was lost: then the held entry is pending for us.
             held_id = self._find_held(job, drafted, line)
         if status == "OK" or held_id:
-            self._stats.committed(job, drafted, now=time.monotonic(), now_ms=self.now_ms())
+            now, now_ms = time.monotonic(), self.now_ms()
+            self._stats.committed(job, drafted, now=now, now_ms=now_ms)
+            self.flight.committed(job, drafted, now=now, now_ms=now_ms)
             self._log_failures(job, drafted)
         else:
             self._stats.slot.event("fenced")

@@ -29,6 +29,7 @@ class Draft:
 
     Attributes:
         failed: rows that are tried again or dead.
+        ended: (first row, outcomes of it and of those behind it) of each slice.
         held: rows that stay in hand, under a new entry whose fid is held_fid.
         held_size: bytes of that entry's frame.
     """
@@ -42,6 +43,7 @@ class Draft:
     deferred: int = 0
     cancels: list[str] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
+    ended: list[tuple[int, bytes]] = field(default_factory=list)
     held: list[int] = field(default_factory=list)
     held_fid: int = 0
     held_size: int = 0
@@ -74,6 +76,8 @@ def draft(
         stop = part.stop
         first, outcomes, block, children, is_running = part.settle(cut=unstarted == "ready")
         blocks.append(block)
+        if outcomes:
+            out.ended.append((first, outcomes))
         out.children += children
         if (done := outcomes.count(DONE)) != len(outcomes):
             retries += _where(outcomes, RETRY, first)

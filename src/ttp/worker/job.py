@@ -1,6 +1,7 @@
 """A frame in hand: its entry on the server, its slices, and what went wrong in them."""
 
 import threading
+import time
 import traceback
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -41,14 +42,14 @@ class Job:
         failures: row → why it failed.
         admitted: rows that the breaker lets run now; the rest is put off.
         deferral: seconds that rows which go back are put off; None: they are ready at once.
-        started, drafted_at: when it began to run, and when a commit was last drafted; monotonic seconds.
+        read_at, started, drafted_at: when it was read, began to run, and had a commit drafted last; monotonic seconds.
         drafted: its last commit has been drafted: nothing is left to take out of it.
         lock: held while the entry is being replaced, so across that one commit's round trip.
     """
 
     __slots__ = (
         "_clock", "_rng", "admitted", "cancelled", "crashes", "deferral", "drafted", "drafted_at", "failures",
-        "first_id", "handler", "id", "keys", "lock", "over", "size", "slices",
+        "first_id", "handler", "id", "keys", "lock", "over", "read_at", "size", "slices",
         "source", "started", "state", "stopping", "tasks", "unfinished", "view",
     )  # fmt: skip
 
@@ -74,6 +75,7 @@ class Job:
         self.admitted = len(view)
         self.deferral: float | None = None
         self.stopping = False
+        self.read_at = time.monotonic()
         self.started = self.drafted_at = 0.0
         self.state = state
         self._clock = clock

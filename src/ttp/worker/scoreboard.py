@@ -30,6 +30,8 @@ STATES: Final = ("closed", "half_open", "open")  # of a breaker
 _PROCESS = ("beat_ms", "serving", "in_hand", *EVENTS)
 _STAGE = 1 + len(BOUNDS) + 1  # sum in microseconds (modulo 2^64), then the buckets
 _SERIES = len(OUTCOMES) + len(STAGES) * _STAGE
+_OUTCOME_AT: Final = {outcome: n for n, outcome in enumerate(OUTCOMES)}
+_STAGE_AT: Final = {stage: len(OUTCOMES) + n * _STAGE for n, stage in enumerate(STAGES)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +113,11 @@ class Slot:
 
     def count(self, task: str, outcome: Outcome, tasks: int) -> None:
         """So many tasks of this name came to this."""
-        self._cells.add(self._of.get(task, self._other) + OUTCOMES.index(outcome), tasks)
+        self._cells.add(self._of.get(task, self._other) + _OUTCOME_AT[outcome], tasks)
 
     def observe(self, task: str, stage: Stage, seconds: float, tasks: int) -> None:
         """So many tasks of this name took so long for a stage."""
-        first = self._of.get(task, self._other) + len(OUTCOMES) + STAGES.index(stage) * _STAGE
+        first = self._of.get(task, self._other) + _STAGE_AT[stage]
         self._cells.add(first, max(0, int(seconds * 1e6)) * tasks)
         self._cells.add(first + 1 + bisect_left(BOUNDS, seconds), tasks)
 
@@ -159,9 +161,9 @@ class Slot:
 
     def total(self, outcome: Outcome) -> int:
         """Tasks of all series that came to this."""
-        return sum(self.outcomes(n)[OUTCOMES.index(outcome)] for n in range(len(self._layout.series)))
+        return sum(self.outcomes(n)[_OUTCOME_AT[outcome]] for n in range(len(self._layout.series)))
 
     def stage(self, series: int, stage: Stage) -> tuple[float, Sequence[int]]:
         """Sum in seconds, and tasks in each bucket (not cumulated), of one stage of one series."""
-        first = self._series + series * _SERIES + len(OUTCOMES) + STAGES.index(stage) * _STAGE
+        first = self._series + series * _SERIES + _STAGE_AT[stage]
         return self._cells.get(first) / 1e6, [self._cells.get(first + 1 + n) for n in range(_STAGE - 1)]

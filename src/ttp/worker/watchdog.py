@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ttp.coordination import commands
 from ttp.coordination.keys import Keys
@@ -102,6 +103,7 @@ class Watchdog:
                 if now >= tick_at:
                     tick_at = now + self._tick()
                     self._beat(True)
+                    self._committer.flight.flush(partial(self._line.call_many, patience=TICK))
                 if now >= scan_at:
                     scan_at = now + SCAN
                     self._scan()

@@ -5,6 +5,7 @@ behind the commits of the turn before; only an idle worker blocks, and sends its
 threads and coroutines are committed by the committer's thread; it shares a second line with the watchdog.
 """
 
+import contextlib
 import logging
 import os
 import secrets
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -375,6 +377,8 @@ class Worker:
 
     def _end(self) -> None:
         self._committer.close()
+        with contextlib.suppress(ServerUnavailable):
+            self._committer.flight.flush(partial(self._committer.line.call_many, patience=1.0))
         self._closed.set()
         self._watchdog.close()
         if self._threads is not None:
