@@ -298,6 +298,11 @@ class App:
         """The tasks that can be run here, by name."""
         return self._handlers
 
+    @property
+    def producer(self) -> Producer:
+        """What sends this process's tasks."""
+        return self._producer
+
     def keys(self, queue: str) -> Keys:
         """The keys of a queue."""
         if (keys := self._keys.get(queue)) is None:

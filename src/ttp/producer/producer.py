@@ -104,6 +104,11 @@ class Producer:
         self._start()
         self.outbox.reset(os.urandom(12))
 
+    @property
+    def blocks(self) -> tuple[int, int]:
+        """Blocks of the pool that hold tasks not yet accepted, and all blocks."""
+        return self._pool.capacity - self._pool.available, self._pool.capacity
+
     # what the native core calls
 
     def _on_sealed(self) -> None:

@@ -1,0 +1,35 @@
+"""The metrics of a process that submits, for prometheus-client's registry in that process."""
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from ttp.app import App
+
+
+class AppCollector(Collector):
+    """Shows what the apps of this process have sent, and how full their pools are."""
+
+    def __init__(self, *apps: App) -> None:
+        self._apps = apps
+
+    def describe(self) -> Iterable[Metric]:
+        """The names, so that a second collector of the same registry is refused."""
+        return self.collect()
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, as they are now."""
+        accepted = CounterMetricFamily(
+            "ttp_producer_accepted", "Tasks of this process that the server has accepted.", labels=("app",)
+        )
+        used = GaugeMetricFamily(
+            "ttp_producer_pool_blocks_used", "Blocks that hold tasks not yet accepted.", labels=("app",)
+        )
+        blocks = GaugeMetricFamily("ttp_producer_pool_blocks", "Blocks of the producer's pool.", labels=("app",))
+        for app in self._apps:
+            taken, every = app.producer.blocks
+            accepted.add_metric((app.name,), app.producer.accepted)
+            used.add_metric((app.name,), taken)
+            blocks.add_metric((app.name,), every)
+        return iter((accepted, used, blocks))
