@@ -55,15 +55,15 @@ struct FrameObject {
 // A frame object without route or memory; nullptr with the Python error set.
 FrameObject* allocate_frame();
 // Makes it a frame of the route, with a random fid, created now.
-void address_frame(FrameObject* frame, RouteObject* route);
+void address_frame(FrameObject* self, RouteObject* route);
 // Begins to write into its memory.
-void start_frame(FrameObject* frame, size_t capacity, size_t first, bool may_be_cut) noexcept;
+void start_frame(FrameObject* self, size_t capacity, size_t first, bool may_be_cut) noexcept;
 
 // Completes the frame where it lies. No Python runs.
-void seal_frame(FrameObject* frame) noexcept;
+void seal_frame(FrameObject* self) noexcept;
 
 // Gives the memory back, at once or when the last exported buffer is gone. No Python runs.
-void release_frame(FrameObject* frame) noexcept;
+void release_frame(FrameObject* self) noexcept;
 
 uint64_t random_fid();  // never 0
 

@@ -33,7 +33,7 @@ struct OutboxObject {
 
 // Moves an open frame to the sealed ones. No Python runs.
 void seal_into_outbox(FrameObject* frame) noexcept;
-void seal_all(OutboxObject* outbox) noexcept;
+void seal_all(OutboxObject* box) noexcept;
 
 // Takes an open frame out of the outbox. No Python runs, but the outbox's reference to the frame ends.
 void forget_open(FrameObject* frame) noexcept;

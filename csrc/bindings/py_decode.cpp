@@ -32,12 +32,16 @@ PyObject* Decoder::arguments() {
   return PyTuple_Pack(2, args.get(), kwargs.get());
 }
 
-bool Decoder::next(Token& token) { return in_.next(token) || raise_corrupt(in_.error()) != nullptr; }
+bool Decoder::next(Token& token) {
+  if (in_.next(token)) return true;
+  raise_corrupt(in_.error());
+  return false;
+}
 
 bool Decoder::begin_row(size_t& count) {
   Token token;
   if (!next(token)) return false;
-  if (token.type != Type::Array) return raise_corrupt("a row must begin with an array") != nullptr;
+  if (token.type != Type::Array) return raise_corrupt("a row must begin with an array"), false;
   count = token.size;
   return true;
 }
@@ -47,7 +51,7 @@ bool Decoder::begin_keywords(size_t& count) {
   if (in_.done()) return true;
   Token token;
   if (!next(token)) return false;
-  if (token.type != Type::Map) return raise_corrupt("keyword arguments must be a map") != nullptr;
+  if (token.type != Type::Map) return raise_corrupt("keyword arguments must be a map"), false;
   count = token.size;
   return true;
 }
@@ -59,7 +63,11 @@ PyObject* Decoder::keyword() {
   return short_key(token);
 }
 
-bool Decoder::end_row() { return in_.done() || raise_corrupt("bytes after the row") != nullptr; }
+bool Decoder::end_row() {
+  if (in_.done()) return true;
+  raise_corrupt("bytes after the row");
+  return false;
+}
 
 PyObject* Decoder::value(size_t depth) {
   Token token;

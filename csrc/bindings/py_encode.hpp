@@ -26,7 +26,7 @@ class Encoder {
 
   // Each appends to `out`, or raises and returns false; `out` then holds a part that is to be dropped.
   // SerializationError names the place: `<root>['x'][2]: why`; in a call `args[1]…` or `kwargs['name']…`.
-  bool encode(PyObject* value, const char* root);
+  bool encode(PyObject* object, const char* root);
   bool encode_call(const Call& call);
 
  private:

@@ -7,11 +7,10 @@
 
 namespace ttp::bindings {
 
-// Runs f, which may throw what pybind11 throws, inside a C slot: on failure the Python error is set.
-template <typename F>
-auto guarded(F&& f) noexcept -> decltype(f()) {
+// Makes the exception that is being handled the Python error. May throw: pybind11 allocates.
+inline void set_python_error() {
   try {
-    return f();
+    throw;
   } catch (py::error_already_set& error) {
     error.restore();
   } catch (const py::builtin_exception& error) {
@@ -20,6 +19,20 @@ auto guarded(F&& f) noexcept -> decltype(f()) {
     PyErr_NoMemory();
   } catch (const std::exception& error) {
     PyErr_SetString(PyExc_RuntimeError, error.what());
+  }
+}
+
+// Runs f, which may throw what pybind11 throws, inside a C slot: on failure the Python error is set.
+template <typename F>
+auto guarded(F&& f) noexcept -> decltype(f()) {
+  try {
+    return f();
+  } catch (...) {
+    try {
+      set_python_error();
+    } catch (...) {
+      PyErr_NoMemory();
+    }
   }
   if constexpr (std::is_pointer_v<decltype(f())>)
     return nullptr;

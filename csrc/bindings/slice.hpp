@@ -70,7 +70,7 @@ FrameObject* child_frame(SliceObject* slice, RouteObject* route, size_t row);
 void drop_children(SliceBody& slice, std::vector<Ref>& gone);
 
 // Takes what finished rows have come to: the five values of Slice.settle.
-PyObject* settle(SliceObject* slice, bool cut);
+PyObject* settle(SliceObject* self, bool cut);
 
 // Encodes a result; false with the Python error set, and nothing recorded.
 bool record_value(SliceObject* slice, Py_ssize_t row, Outcome outcome, PyObject* value);

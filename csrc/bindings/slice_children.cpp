@@ -16,10 +16,8 @@ size_t row_cost(size_t row) { return row + 4; }
 
 bool grow(FrameObject* frame, size_t row) {
   FrameBody& body = frame->body;
-  size_t capacity = body.writer.capacity() * 2;
-  const size_t needed = body.writer.needed(row);
-  if (capacity < needed) capacity = FrameLayout::padded(needed);
-  if (capacity > kMaxFrame) capacity = kMaxFrame;
+  const size_t needed = FrameLayout::padded(body.writer.needed(row));
+  const size_t capacity = std::min(std::max(body.writer.capacity() * 2, needed), kMaxFrame);
   std::unique_ptr<uint8_t[]> larger(new (std::nothrow) uint8_t[capacity]);
   if (larger == nullptr) {
     PyErr_NoMemory();

@@ -17,7 +17,7 @@ class Wakeup {
   // With the GIL, before waiting. Returns what to hand to `wait`.
   uint64_t arm() noexcept {
     awaited_ = true;
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     return epoch_;
   }
 
@@ -31,7 +31,7 @@ class Wakeup {
   void signal() noexcept {
     awaited_ = false;
     {
-      const std::lock_guard<std::mutex> lock(mutex_);
+      const std::scoped_lock lock(mutex_);
       ++epoch_;
     }
     changed_.notify_all();

@@ -4,6 +4,7 @@
 // Not thread-safe: a cursor belongs to one caller.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -139,9 +140,7 @@ class ByteWriter {
       full_ = true;
       return false;
     }
-    size_t capacity = static_cast<size_t>(end_ - begin_) * 2;
-    if (capacity < used + more) capacity = used + more;
-    if (capacity > limit_) capacity = limit_;
+    const size_t capacity = std::min(std::max(static_cast<size_t>(end_ - begin_) * 2, used + more), limit_);
     auto* bigger = static_cast<uint8_t*>(begin_ == small_ ? std::malloc(capacity) : std::realloc(begin_, capacity));
     if (bigger == nullptr) {
       full_ = true;
