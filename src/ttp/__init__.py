@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 from ttp.app import App
 from ttp.errors import (
+    BadSignature,
     CircuitOpen,
     CorruptFrame,
     QueueFull,
@@ -29,11 +30,13 @@ from ttp.worker.context import current_task
 
 if TYPE_CHECKING:
     from ttp.claims import claim
+    from ttp.coordination.signing import SigningKeys
     from ttp.dead_letters import DeadLetter
     from ttp.worker.pool import WorkerPool
 
 __all__ = [
     "App",
+    "BadSignature",
     "Batch",
     "BatchTask",
     "CircuitBreaker",
@@ -51,6 +54,7 @@ __all__ = [
     "SerializationError",
     "ServerRefused",
     "ServerUnavailable",
+    "SigningKeys",
     "Status",
     "Task",
     "TaskCancelled",
@@ -65,7 +69,12 @@ __all__ = [
     "current_task",
 ]
 
-_LATE = {"DeadLetter": "ttp.dead_letters", "claim": "ttp.claims", "WorkerPool": "ttp.worker.pool"}
+_LATE = {
+    "DeadLetter": "ttp.dead_letters",
+    "SigningKeys": "ttp.coordination.signing",
+    "WorkerPool": "ttp.worker.pool",
+    "claim": "ttp.claims",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -21,6 +21,7 @@ from ttp.worker.handler import Handler, Lifespan
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
+    from ttp.coordination.signing import SigningKeys
     from ttp.coordination.url import Target as ServerTarget
     from ttp.dead_letters import DeadLetter
 
@@ -68,6 +69,8 @@ class App:
         submit_timeout: seconds `submit` waits for acceptance.
         durability: what an accepted task survives: "memory" what the server's settings give, "everysec" the end of
             the server, "fsync" a power cut, "replica" the loss of the server. ServerRefused where it cannot give that.
+        signing_key: signs all frames and results with HMAC-SHA256, and refuses others: at least 32 secret bytes,
+            or `SigningKeys` that rotate; None: $TTP_SIGNING_KEYS, else nothing is signed.
     """
 
     def __init__(
@@ -82,6 +85,7 @@ class App:
         on_full: Literal["block", "error"] = "block",
         submit_timeout: float = 5.0,
         durability: "Durability" = "memory",
+        signing_key: "bytes | SigningKeys | None" = None,
     ) -> None:
         check_name("app", name)
         self.name = name
@@ -89,6 +93,7 @@ class App:
         self.lifespan = lifespan
         self.imports = tuple(imports)
         self.clock = Clock()
+        self._signing = _signing(signing_key)
         self._retry = retry
         self._result_ttl = result_ttl
         self._handlers: dict[str, Handler] = {}
@@ -306,7 +311,7 @@ class App:
     def keys(self, queue: str) -> Keys:
         """The keys of a queue."""
         if (keys := self._keys.get(queue)) is None:
-            keys = self._keys[queue] = Keys(self.name, queue)
+            keys = self._keys[queue] = Keys(self.name, queue, signing=self._signing)
         return keys
 
     @property
@@ -327,6 +332,16 @@ class App:
         connection = Connection(self.server, name=name, connect_timeout=timeout)
         connection.connect()
         return connection
+
+
+def _signing(key: "bytes | SigningKeys | None") -> "SigningKeys | None":
+    if key is None and not os.environ.get("TTP_SIGNING_KEYS"):
+        return None
+    from ttp.coordination.signing import SigningKeys  # noqa: PLC0415 - only where it is used
+
+    if key is None:
+        return SigningKeys.from_environment()
+    return SigningKeys({1: key}) if isinstance(key, bytes) else key
 
 
 def _returned(function: Callable[..., Any]) -> Callable[[Any], Any] | None:

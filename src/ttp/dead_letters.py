@@ -81,7 +81,7 @@ class _Entry:
         self._records: list[list[Any]] = unpack(entry.errors)
         self.view: FrameView | None
         try:
-            self.view = FrameView(entry.frame)
+            self.view = FrameView(keys.verify(entry.frame))
         except CorruptFrame:
             self.view = None
             self._rows = [0]

@@ -3,6 +3,7 @@
 TtpError
 ├── SerializationError (ValueError)     an argument or result cannot be encoded
 ├── CorruptFrame (ValueError)           bytes are not what the wire format says
+│   └── BadSignature                    they are not signed with an accepted key
 ├── QueueFull                           no room: the producer's pool, or the queue's limit
 ├── ServerUnavailable (ConnectionError) no answer from the server in time
 │   └── ServerRefused                   the server answers, but will not serve: password, permissions, settings
@@ -26,6 +27,10 @@ class SerializationError(TtpError, ValueError):
 
 class CorruptFrame(TtpError, ValueError):
     """Bytes do not follow the wire format; the message says what is wrong and where."""
+
+
+class BadSignature(CorruptFrame):
+    """A frame or result is not signed with an accepted key, or is signed and no key is known here."""
 
 
 class QueueFull(TtpError):

@@ -32,14 +32,14 @@ PAUSES = (0.002, 0.01, 0.05, 0.25, 1.0)  # seconds between two looks at the hash
 class FrameResults:
     """What is known of one origin frame's tasks."""
 
-    def __init__(self, fields: dict[bytes, bytes]) -> None:
+    def __init__(self, keys: Keys, origin: int, fields: dict[bytes, bytes]) -> None:
         marker = fields.pop(b"q", None)
         fields.pop(b"r", None)
         self.known = marker is not None or bool(fields)
         self.due_ms = int(marker or 0)
         # A field is the id of the entry that was committed: the higher counter is the later word on a task.
         order = sorted(fields, key=lambda field: int(field.partition(b"-")[0]), reverse=True)
-        self._blocks = [ResultBlock(fields[field]) for field in order]
+        self._blocks = [ResultBlock(keys.verify_results(origin, field.decode(), fields[field])) for field in order]
 
     def find(self, index: int) -> tuple[int, Any] | None:
         """(outcome, value) of a task, or None."""
@@ -95,7 +95,7 @@ class ResultReader:
     def fetch(self, keys: Keys, origin: int) -> FrameResults:
         """Read what the server knows of a frame now."""
         fields = self.call(commands.results(keys, origin))
-        frame = FrameResults(commands.mapping(fields))
+        frame = FrameResults(keys, origin, commands.mapping(fields))
         with self._lock:
             self._frames[origin] = frame
             self._frames.move_to_end(origin)

@@ -66,7 +66,7 @@ def submit(
             str(fid),
             tasks,
             limit,
-            frame,
+            keys.sign(frame),
             results_ttl_ms,
             "" if due_ms is None else due_ms,
             "" if due_ms is None else _member(priority, tasks, fid, retry=False),
@@ -111,7 +111,7 @@ def commit(
     Args:
         source: the stream of the entry.
         consumer: gets the held frame, if there is one (at most one).
-        tasks, size: of the entry: tasks and bytes of its frame.
+        tasks, size: of the entry: tasks and bytes of its frame, signature included.
         served_cancels: ``<origin, 16 hex>.<index>`` of cancel requests that need no more attention.
         offset_ms: added to the server's time.
     """
@@ -133,7 +133,8 @@ def commit(
         arguments += (0, "", "", "")
     else:
         names.append(keys.results(results.origin))
-        arguments += (results.ttl_ms, keys.channel(results.producer), f"{results.origin:016x}", results.blocks)
+        blocks = keys.sign_results(results.origin, entry_id, results.blocks)
+        arguments += (results.ttl_ms, keys.channel(results.producer), f"{results.origin:016x}", blocks)
     arguments.append(len(served_cancels))
     arguments += served_cancels
     for placement in placements:
@@ -158,7 +159,7 @@ def _place(keys: Keys, placement: Placement, names: list[str], arguments: list[s
         placement.kind,
         str(placement.fid),
         placement.tasks,
-        placement.frame,
+        placement.frame if placement.unread else keys.sign(placement.frame),
         _number(names, key),
         _number(names, keys.counters),
         placement.due_ms if delayed else placement.errors,
@@ -378,9 +379,13 @@ def bury(
 ) -> Command:
     """Replace a dead entry by the rest of it (b"": nothing) and a revived frame of the given priority."""
     rest_fid = int.from_bytes(rest[_FID], "little")
-    revived: tuple[bytes, str, int] = (b"", "", 0) if revive is None else (revive, str(revive_fid), revive_tasks)
+    revived: tuple[bytes | memoryview, str, int] = (b"", "", 0)
+    if revive is not None:
+        revived = (keys.sign(revive), str(revive_fid), revive_tasks)
     where = (keys.dead, keys.counters, keys.stream(priority))
-    return _evalsha(BURY, where, (entry_id, rest, str(rest_fid), rest_tasks, rest_errors, *revived))
+    return _evalsha(
+        BURY, where, (entry_id, keys.sign(rest) if rest else b"", str(rest_fid), rest_tasks, rest_errors, *revived)
+    )
 
 
 def bury_reply(reply: Any) -> tuple[str, str]:

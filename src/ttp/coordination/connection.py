@@ -177,8 +177,8 @@ class Connection:
         local = (before + after) / 2 - self._clock.offset
         self.offset_us = seconds * 1_000_000 + micros - round(local * 1_000_000)
 
-    def ensure_queue(self, keys: Keys) -> None:
-        """Make the queue's groups, and see that its commands are permitted: once for each queue and connection.
+    def ensure_queue(self, keys: Keys, role: preflight.Role = "worker") -> None:
+        """Make the queue's groups, and see that a role's commands are permitted: once for each queue and connection.
 
         Replies that are outstanding stay so.
 
@@ -199,7 +199,7 @@ class Connection:
             if isinstance(made, ReplyError) and made.code != "BUSYGROUP":
                 kind = ServerUnavailable if made.code == "OOM" else ServerRefused
                 raise kind(f"queue {keys.queue!r}: cannot make {stream}: {made}")
-        probes = preflight.probes(keys)
+        probes = preflight.probes(keys, role)
         preflight.check(keys, probes, self._ask(probes, deadline))
         self._queues.add(keys)
 

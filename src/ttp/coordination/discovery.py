@@ -9,6 +9,7 @@ from typing import Any
 from ttp.coordination import commands
 from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
+from ttp.coordination.signing import SigningKeys
 from ttp.coordination.replies import checked, pairs
 
 _COUNTERS = re.compile(r"ttp:\{([^}]+)\.([^.}]+)\}:([^:]+):c")
@@ -34,6 +35,7 @@ class WorkerSeen:
 def find_queues(connection: Connection) -> list[Keys]:
     """Every queue of every app that has been used on this server, by name."""
     found: set[Keys] = set()
+    signing = SigningKeys.from_environment()
     cursor = b"0"
     while True:
         cursor, names = connection.call("SCAN", cursor, "MATCH", "ttp:{*}:*:c", "COUNT", 1000)
@@ -41,7 +43,7 @@ def find_queues(connection: Connection) -> list[Keys]:
             if parts := _COUNTERS.fullmatch(name.decode(errors="replace")):
                 app, partition, queue = parts.groups()
                 try:
-                    found.add(Keys(app, queue, partition))
+                    found.add(Keys(app, queue, partition, signing))
                 except ValueError:
                     continue  # another program's
         if cursor == b"0":

@@ -2,12 +2,21 @@
 
 import re
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ttp.errors import BadSignature
+
+if TYPE_CHECKING:
+    from ttp.coordination.signing import SigningKeys
 
 GROUP = "g"
 """The consumer group of every stream."""
 
 WIRE = "1"
 """The wire major, last part of a stream's name: workers of another major never receive these frames."""
+
+MARK = b"TTPS"
+OVERHEAD = 40  # bytes of a signature: mark, key number, HMAC
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -21,9 +30,10 @@ def check_name(what: str, name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys of one queue in one partition. ValueError for names that are none.
+    """The keys of one queue in one partition, and how what lies there is signed. ValueError for names that are none.
 
     Attributes:
+        signing: None: frames and results are neither signed nor checked.
         streams: ready frames, by priority high, normal, low.
         held: stream of the running tasks of split frames.
         delayed: zset of delayed frames by due time; their bytes are in delayed_frames.
@@ -35,6 +45,7 @@ class Keys:
     app: str
     queue: str
     partition: str = "0"
+    signing: "SigningKeys | None" = field(default=None, repr=False, compare=False)
     prefix: str = field(init=False, repr=False, compare=False)
     streams: tuple[str, str, str] = field(init=False, repr=False, compare=False)
     held: str = field(init=False, repr=False, compare=False)
@@ -83,4 +94,34 @@ class Keys:
 
     def sibling(self, queue: str) -> "Keys":
         """Another queue of the same partition."""
-        return Keys(self.app, queue, self.partition)
+        return Keys(self.app, queue, self.partition, self.signing)
+
+    # A frame's signature holds in this queue, a result's in the field it is written to.
+
+    @property
+    def overhead(self) -> int:
+        """Bytes that a signature adds to a frame."""
+        return 0 if self.signing is None else OVERHEAD
+
+    def sign(self, frame: bytes | memoryview) -> bytes | memoryview:
+        """A frame as it is stored in this queue."""
+        return frame if self.signing is None else self.signing.sign(self.prefix, frame)
+
+    def verify(self, stored: bytes) -> bytes:
+        """The frame in what is stored in this queue. BadSignature before anything of it is parsed."""
+        if self.signing is not None:
+            return self.signing.verify(self.prefix, stored)
+        if stored[-OVERHEAD:].startswith(MARK) and int.from_bytes(stored[56:60], "little") == len(stored) - OVERHEAD:
+            raise BadSignature("bad signature: no key is known here; give the app its signing_key")
+        return stored
+
+    def sign_results(self, origin: int, entry_id: str, blocks: bytes) -> bytes:
+        """Result blocks as they are stored in the field of this entry."""
+        return blocks if self.signing is None else self.signing.sign(self._scope(origin, entry_id), blocks)
+
+    def verify_results(self, origin: int, entry_id: str, stored: bytes) -> bytes:
+        """The blocks in the field of this entry. BadSignature before anything of them is parsed."""
+        return stored if self.signing is None else self.signing.verify(self._scope(origin, entry_id), stored)
+
+    def _scope(self, origin: int, entry_id: str) -> str:
+        return f"{self.results(origin)} {entry_id}"

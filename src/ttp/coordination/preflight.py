@@ -1,7 +1,7 @@
 """What a server must allow: tried before anything depends on it, since a script that fails half-way loses tasks."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from ttp.coordination.commands import Command
 from ttp.coordination.keys import GROUP, Keys
@@ -9,14 +9,39 @@ from ttp.coordination.replies import ReplyError
 from ttp.coordination.scripts import CANCEL
 from ttp.errors import ServerRefused
 
+Role = Literal["producer", "worker"]
+"""What a connection does with a queue. A worker does all; docs/security.md has the permissions of each."""
 
-def probes(keys: Keys) -> list[Command]:
-    """Every command the scripts use, on the keys they use, so written that the server does nothing.
+
+def probes(keys: Keys, role: Role) -> list[Command]:
+    """Every command the role's scripts use, on the keys they use, so written that the server does nothing.
 
     Permission is checked before the arguments are: a command that is allowed fails for its arguments, or finds nothing.
     """
+    return _producer(keys) if role == "producer" else [*_producer(keys), *_worker(keys)]
+
+
+def _producer(keys: Keys) -> list[Command]:
     chain, results = keys.chain(1, "preflight"), keys.results(0)
     out: list[Command] = [("GET", chain), ("SET", chain, "0", "PX", 0), ("TIME",)]
+    for stream in keys.streams:
+        out += [("XADD", stream, "0-0", "n", 0), ("XLEN", stream)]
+    for name in (keys.counters, keys.delayed_frames, keys.cancels, results):
+        out += [("HSET", name, "f", "v", "odd"), ("HINCRBY", name, "f", "x"), ("HGET", name, "")]
+    out += [
+        ("ZADD", keys.delayed, "x", "m"),
+        ("ZRANGE", keys.delayed, 0, 0),
+        ("HGETALL", results),
+        ("PEXPIRE", results, "x"),
+        ("PEXPIRE", keys.cancels, "x"),
+        ("EVALSHA", CANCEL.sha, 2, keys.cancels, keys.delayed, "no request", 0),
+    ]
+    return out
+
+
+def _worker(keys: Keys) -> list[Command]:
+    results = keys.results(0)
+    out: list[Command] = []
     for stream in (*keys.streams, keys.held, keys.dead):
         out += [("XADD", stream, "0-0", "n", 0), ("XDEL", stream, "0-0"), ("XRANGE", stream, "0-0", "0-0")]
         out.append(("XLEN", stream))
@@ -32,17 +57,12 @@ def probes(keys: Keys) -> list[Command]:
         out += [("HSET", name, "f", "v", "odd"), ("HINCRBY", name, "f", "x"), ("HDEL", name, "")]
         out += [("HGET", name, ""), ("HGETALL", name), ("HLEN", name), ("HKEYS", name), ("EXISTS", name)]
     out += [
-        ("ZADD", keys.delayed, "x", "m"),
         ("ZREM", keys.delayed, ""),
-        ("ZRANGE", keys.delayed, 0, 0),
         ("ZRANGEBYSCORE", keys.delayed, "-inf", "-inf"),
         ("ZCARD", keys.delayed),
         ("EXISTS", keys.delayed),
-        ("PEXPIRE", results, "x"),
-        ("PEXPIRE", keys.cancels, "x"),
         ("PTTL", results),
         ("PUBLISH", keys.channel(bytes(12)), ""),
-        ("EVALSHA", CANCEL.sha, 2, keys.cancels, keys.delayed, "no request", 0),
     ]
     return out
 

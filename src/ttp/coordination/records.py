@@ -16,6 +16,7 @@ class Placement:
         errors: of dead frames: the error records, packed.
         results_ttl_ms: of children that keep results: how long the server remembers them without an outcome.
         queue: another queue of the same partition; None: the entry's own.
+        unread: the bytes are stored as they came, and not signed: nobody here vouches for them.
         new: these tasks did not exist before; they count as accepted.
     """
 
@@ -30,6 +31,7 @@ class Placement:
     results_ttl_ms: int = 0
     queue: str | None = None
     new: bool = False
+    unread: bool = False
 
 
 @dataclass(slots=True)

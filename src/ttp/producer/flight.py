@@ -82,7 +82,7 @@ class Flight:
                 continue
             for previous, frame in chain.sendable(WINDOW):
                 keys = self._keys(queue)
-                connection.ensure_queue(keys)
+                connection.ensure_queue(keys, "producer")
                 batch.append(
                     commands.submit(
                         keys,

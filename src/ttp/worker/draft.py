@@ -107,7 +107,7 @@ def draft(
         out.held_fid = fid()
         out.held.sort()
         out.placements.append(_derived(job, "held", out.held, out.held_fid))
-        out.held_size = len(out.placements[-1].frame)
+        out.held_size = len(out.placements[-1].frame) + job.keys.overhead
     for frame in out.children:
         out.placements.append(_child(frame, now_ms))
     for row in (*retries, *dead):

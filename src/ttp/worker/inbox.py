@@ -37,14 +37,16 @@ class Inbox:
         """A job to run, or the commit that puts the entry elsewhere."""
         frame = entry.frame or b""
         try:
-            view = FrameView(frame)
+            view = FrameView(keys.verify(frame))
             if len(view) != entry.tasks:
                 raise CorruptFrame(f"the entry says {entry.tasks} tasks, its frame has {len(view)}")
         except CorruptFrame as error:
             self._stats.slot.event("corrupt")
             digest = hashlib.sha256(frame).hexdigest()[:16]
-            record = bury("CorruptFrame", f"{error} ({len(frame)} bytes, sha256 {digest}…)", [], now_ms)
-            return self._replace(entry, keys, [_dead(frame, new_fid(), entry.tasks, 1, record)], dead=entry.tasks)
+            record = bury(type(error).__name__, f"{error} ({len(frame)} bytes, sha256 {digest}…)", [], now_ms)
+            placement = _dead(frame, new_fid(), entry.tasks, 1, record)
+            placement.unread = True
+            return self._replace(entry, keys, [placement], dead=entry.tasks)
         crashes = view.crashes + entry.deliveries - 1
         rows = range(len(view))
         if crashes >= CRASHES - 1 and len(view) > 1:
@@ -86,7 +88,7 @@ class Inbox:
     def give_back(self, entry: Entry, keys: Keys) -> commands.Command | None:
         """The commit that makes an entry ready again as it is; None for a corrupt one."""
         try:
-            view = FrameView(entry.frame or b"")
+            view = FrameView(keys.verify(entry.frame or b""))
         except CorruptFrame:
             return None
         crashes = min(view.crashes + entry.deliveries - 1, 255)

@@ -62,7 +62,7 @@ class Job:
         self.source = entry.stream
         self.id = entry.id
         self.tasks = entry.tasks
-        self.size = len(view.data)
+        self.size = len(view.data) + keys.overhead
         self.crashes = view.crashes + entry.deliveries - 1
         self.first_id = entry.id
         self.cancelled: Collection[int] = ()  # indices of tasks that are asked not to run
