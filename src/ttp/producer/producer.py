@@ -161,7 +161,7 @@ class Producer:
                 self.outbox.seal()
                 self._pump(deadline)
             except ServerUnavailable as unavailable:
-                error = unavailable
+                error = unavailable.with_traceback(None)  # which holds this call, and so what it sent
             finally:
                 self._io.release()
         if isinstance(frame.outcome, Exception):
@@ -200,7 +200,7 @@ class Producer:
                 try:
                     self._pump(deadline)
                 except ServerUnavailable as unavailable:
-                    error = unavailable
+                    error = unavailable.with_traceback(None)
 
     def close(self, timeout: float = 5.0) -> None:
         """Flush, stop the flusher, close the connection. Logs what was not accepted."""

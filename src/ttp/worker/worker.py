@@ -173,8 +173,10 @@ class Worker:
         try:
             self._reconnect()
             self._watchdog.start()
-            while not self._finished():
+            while True:
                 try:
+                    if self._finished():
+                        break
                     self._work()
                 except ServerUnavailable as error:
                     log.warning("no server: %s", error)
