@@ -9,6 +9,7 @@ import ttp
 from real_server import Server
 from ttp import testing
 from ttp.cli import server as cli
+from ttp.coordination import discovery
 from ttp.coordination.connection import Connection, Target
 from ttp.coordination.keys import Keys
 from ttp.coordination.preflight import Role
@@ -85,10 +86,10 @@ def test_each_does_its_work(server: Server, users: dict[str, str]) -> None:
 
         observer = server.connect(as_user(server, "observer"))
         try:
-            (keys,) = cli.find_queues(observer)
+            (keys,) = discovery.find_queues(observer)
             report = cli.queue_report(observer, keys)
             assert (report["done"], report["delayed_frames"]) == (6, 1)
-            assert {worker.connected for worker in cli.workers(observer, [keys])} == {False}  # they have ended
+            assert {worker.connected for worker in discovery.workers(observer, [keys])} == {False}  # they have ended
         finally:
             observer.close()
 

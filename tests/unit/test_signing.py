@@ -15,6 +15,7 @@ from ttp.errors import BadSignature
 from ttp.native import encode_frame, encode_row, unpack
 from ttp.policy import Clock
 from ttp.worker.inbox import Inbox
+from ttp.worker.scoreboard import Layout, Scoreboard
 from ttp.worker.stats import Stats
 
 OLD, NEW = b"o" * 32, b"n" * 40
@@ -113,7 +114,9 @@ def test_whatever_goes_to_the_server_is_signed() -> None:
 @pytest.mark.parametrize("stored", [FRAME, bytes(signed((9, OLD)).sign(FRAME)), bytes(signed((1, NEW)).sign(FRAME))])
 def test_a_forged_frame_is_buried_as_it_came(stored: bytes) -> None:
     keys = signed((1, OLD))
-    inbox = Inbox({}, consumer="c", clock=Clock(), rng=Random(1), stats=Stats(), state=None)
+    inbox = Inbox(
+        {}, consumer="c", clock=Clock(), rng=Random(1), stats=Stats(Scoreboard(Layout.of([], 1)).slot(0)), state=None
+    )
     said = inbox.open(Entry(keys.held, "1-7", 1, stored), keys, now_ms=1)
     assert isinstance(said, tuple)
     assert said.count(stored) == 1  # nobody has signed it

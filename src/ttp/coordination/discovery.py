@@ -9,8 +9,8 @@ from typing import Any
 from ttp.coordination import commands
 from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
-from ttp.coordination.signing import SigningKeys
 from ttp.coordination.replies import checked, pairs
+from ttp.coordination.signing import SigningKeys
 
 _COUNTERS = re.compile(r"ttp:\{([^}]+)\.([^.}]+)\}:([^:]+):c")
 

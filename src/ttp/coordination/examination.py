@@ -111,7 +111,7 @@ def _denied(visitor: Visitor, queues: list[Keys]) -> tuple[list[str], list[str]]
     """What an app or a worker would be refused. Nothing of this does anything: see `preflight.probes`."""
     needed: list[Command] = [("SCRIPT", "LOAD"), ("SUBSCRIBE",)]
     for keys in queues:
-        needed += preflight.probes(keys)
+        needed += preflight.probes(keys, "worker")
         needed += [("XGROUP", "CREATE", keys.dead, "g", "x"), ("XINFO", "GROUPS", keys.dead), ("TYPE", keys.dead)]
     better: list[Command] = [("CLIENT", "LIST"), ("CLIENT", "UNBLOCK", 0), ("INFO", "server"), ("SCAN", 0)]
     better += [("CONFIG", "GET", "appendonly"), ("COMMAND", "INFO", "GET")]

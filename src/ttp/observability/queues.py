@@ -84,7 +84,7 @@ def _look(connection: Connection, keys: Keys) -> QueueState:
     for stream, reply in zip(streams, replies[-len(firsts) - 1 : -1], strict=True):
         for entry in commands.range_entries(stream, reply):
             try:
-                opened.append(FrameView(entry.frame or b"").created_at)
+                opened.append(FrameView(keys.verify(entry.frame or b"")).created_at)
             except CorruptFrame:
                 continue  # some worker will bury it
     return QueueState(stats, max(0.0, (now_us - min(opened)) / 1e6) if opened else 0.0)
