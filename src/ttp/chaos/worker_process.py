@@ -36,7 +36,7 @@ def main(directory: Path, stall: float, poison: int) -> None:
     app.task(name="work")(work)
     pool = WorkerPool(app, queues=["default"], stall=stall)
     pool.run()
-    fenced = pool.worker.stats.fenced if pool.worker is not None else 0
+    fenced = pool.worker.stats.slot.process("fenced") if pool.worker is not None else 0
     (directory / f"fenced.{os.getpid()}").write_text(str(fenced))
     app.close()
 
