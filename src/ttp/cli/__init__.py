@@ -4,7 +4,7 @@ import sys
 
 import typer
 
-from ttp.cli import dead
+from ttp.cli import dead, ingest
 from ttp.cli.chaos import chaos
 from ttp.cli.demo import demo
 from ttp.cli.doctor import doctor
@@ -32,6 +32,7 @@ def build() -> typer.Typer:
     app.command()(worker)
     app.command()(simulate)
     app.command()(replay)
+    app.add_typer(ingest.app, name="ingest")
     app.add_typer(dead.app, name="dead")
     app.command()(why)
     app.command()(doctor)

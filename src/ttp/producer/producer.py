@@ -188,10 +188,12 @@ class Producer:
             self._collect()
             waiting = list(self._flight)
         error: TtpError | None = None
+        full = False
         while waiting := [frame for frame in waiting if frame.outcome is None]:
+            full = full or any(chain.full for chain in self._flight.chains.values())  # not while it tries again
             if time.monotonic() >= deadline or isinstance(error, ServerRefused):
                 tasks = sum(map(len, waiting))
-                if error is None and any(chain.full for chain in self._flight.chains.values()):
+                if error is None and full:
                     raise QueueFull(f"{tasks} emitted tasks are not accepted yet: the queue is at its limit")
                 raise error or ServerUnavailable(
                     f"{tasks} emitted tasks are not accepted yet; they are kept and resent"

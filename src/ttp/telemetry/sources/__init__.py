@@ -1,7 +1,8 @@
 """Where telemetry comes from.
 
 A `Source` says when its next event is due and hands out those that are, by a clock it was given; it never waits.
-The simulated fleet, this machine's metrics and a recording (files, played) are sources.
+The simulated fleet, this machine's metrics and a recording (files, played) are sources. What others send when
+they please comes by a `Receiver` (`intake.py`), which waits and reports.
 """
 
 from collections.abc import Iterator

@@ -1,0 +1,183 @@
+"""One line, or one packet, to events: JSON and Influx line protocol.
+
+What a sender leaves out is filled in by an `Origin`. Numbers are finite floats or integers of 64 bits; anything else
+is refused. Timestamps may repeat and run backwards: (device, epoch, sequence) identify an event.
+"""
+
+import itertools
+import json
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from copy import copy
+from datetime import UTC, datetime
+from time import time
+from typing import Any, Protocol
+
+from ttp.telemetry.event import Record, check_integer, record_from_json
+from ttp.telemetry.sources.intake import Intake, Malformed
+
+MAX_LINE = 64 * 1024  # bytes; longer ones are refused
+
+Decode = Callable[[bytes, "Origin"], Record]
+
+
+class Origin:
+    """What events get that do not say it themselves.
+
+    The epoch is the start of the receiver in milliseconds since 1970, and the sequence counts its events, so
+    that no two of them are taken for one.
+
+    Args:
+        device: of events that name none.
+        clock: seconds since 1970; the time of receipt, for events without a timestamp.
+    """
+
+    def __init__(self, device: str, *, clock: Callable[[], float] = time) -> None:
+        self.device = device
+        self.epoch = int(clock() * 1000)
+        self._clock = clock
+        self._count = itertools.count()
+        self._lock = threading.Lock()
+
+    def of(self, device: str) -> "Origin":
+        """The same for another device; they share the sequence."""
+        other = copy(self)
+        other.device = device
+        return other
+
+    def sequence(self) -> int:
+        """The next one."""
+        with self._lock:
+            return next(self._count)
+
+    def now(self) -> str:
+        """The time of receipt, as ISO 8601."""
+        return datetime.fromtimestamp(self._clock(), UTC).isoformat()
+
+
+def decode_json(line: bytes, origin: Origin) -> Record:
+    """An event in one JSON object, or in a bare number. Malformed if it is none."""
+    return record_of(parse_json(line), origin)
+
+
+def parse_json(data: bytes) -> Any:
+    """Any JSON value; NaN and infinities are none. Malformed if it is not JSON."""
+    try:
+        return json.loads(data.decode(), parse_constant=_refuse_constant)
+    except UnicodeDecodeError as error:
+        raise Malformed("not_utf8", f"not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise Malformed("not_json", f"not JSON: {error.msg} at column {error.colno}") from None
+    except RecursionError:
+        raise Malformed("not_json", "nested too deeply") from None
+    except Malformed:
+        raise
+    except ValueError as error:  # an integer of thousands of digits
+        raise Malformed("out_of_range", str(error)) from None
+
+
+def record_of(value: object, origin: Origin) -> Record:
+    """An event in a JSON value that was parsed."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        value = {"value": value}
+    data = dict(value) if isinstance(value, dict) else value
+    if isinstance(data, dict):
+        data.setdefault("timestamp", origin.now())
+        data.setdefault("epoch", origin.epoch if not _numbered(data) else 0)
+    try:
+        record = record_from_json(data, device=origin.device, sequence=-1)
+    except ValueError as error:
+        raise Malformed("no_event", str(error)) from None
+    if record.sequence == -1 and not _numbered(data):
+        record.sequence = origin.sequence()
+    return _checked(record)
+
+
+def _numbered(data: object) -> bool:
+    return isinstance(data, dict) and not data.keys().isdisjoint(("sequence", "sequence_id", "seq"))
+
+
+def _refuse_constant(name: str) -> None:
+    raise Malformed("not_finite", f"{name} is not JSON")
+
+
+def _checked(record: Record) -> Record:
+    for name, value in record.fields.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise Malformed("not_finite", f"field {name} is {value}")
+        if isinstance(value, int):
+            try:
+                check_integer(name, int(value))
+            except ValueError as error:
+                raise Malformed("out_of_range", str(error)) from None
+        for text in (name, value):
+            if isinstance(text, str) and not text.isascii():
+                _check_text(text)
+    if not record.device.isascii():
+        _check_text(record.device)
+    return record
+
+
+def _check_text(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Malformed("not_utf8", "half of a surrogate pair") from None
+
+
+class Refuser(Protocol):
+    """Where lines go that are no events: an `Intake`."""
+
+    def refuse(self, error: Malformed, raw: bytes) -> None:
+        """Count one."""
+        ...
+
+
+def decode_each(lines: Iterable[bytes], decode: Decode, origin: Origin, intake: Refuser) -> Iterator[Record]:
+    """The events in the lines that are events; the others are refused, empty ones left out."""
+    for line in lines:
+        stripped = line.strip()
+        if not stripped:
+            continue
+        try:
+            if len(stripped) > MAX_LINE:
+                raise Malformed("too_long", f"a line of more than {MAX_LINE:,} bytes")
+            yield decode(stripped, origin)
+        except Malformed as error:
+            intake.refuse(error, stripped)
+
+
+class Stream:
+    """Lines that come in pieces of any size; holds at most one unfinished line of `MAX_LINE` bytes."""
+
+    def __init__(self, decode: Decode, origin: Origin, intake: Intake) -> None:
+        self._decode = decode
+        self._origin = origin
+        self._intake = intake
+        self._rest = b""
+        self._skipping = False  # the rest of a line that was too long
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the lines that end in this piece, and return when the server has accepted their events."""
+        *lines, rest = (self._rest + chunk).split(b"\n")
+        if self._skipping and lines:
+            del lines[0]
+            self._skipping = False
+        self._take(lines)
+        if self._skipping:
+            rest = b""
+        elif len(rest) > MAX_LINE:
+            self._intake.refuse(Malformed("too_long", f"a line of more than {MAX_LINE:,} bytes"), rest)
+            self._skipping = True
+            rest = b""
+        self._rest = rest
+
+    def end(self) -> None:
+        """Nothing more comes: a last line needs no end."""
+        lines, self._rest = [self._rest], b""
+        self._take(lines)
+
+    def _take(self, lines: list[bytes]) -> None:
+        if records := list(decode_each(lines, self._decode, self._origin, self._intake)):
+            self._intake.take(records)

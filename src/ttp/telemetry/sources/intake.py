@@ -1,0 +1,142 @@
+"""Events on their way in: accepted by the server, or refused and counted."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from ttp.app import App
+from ttp.errors import QueueFull, ServerUnavailable
+from ttp.telemetry.event import PRIORITY_NAMES, Record
+from ttp.telemetry.handlers.malformed import MALFORMED
+from ttp.telemetry.handlers.store import STORE
+
+MAX_SAMPLE = 120  # bytes of a refused line that are kept and shown
+MAX_DEAD = 4096  # bytes of it in a dead letter
+TURN = 1.0  # seconds of one wait for the server: after it, `stopping` is looked at
+HIGH = PRIORITY_NAMES["high"]
+
+
+class Malformed(ValueError):
+    """What was sent is no event.
+
+    Attributes:
+        reason: one of few words, for counting.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+class Intake:
+    """Sends events to the task `telemetry.store` of an app; safe to use from several threads.
+
+    Attributes:
+        accepted: events that the server has accepted.
+        refused: lines and packets that were no events, by reason.
+        samples: reason → the first line refused for it, escaped and cut to 120 bytes, with the detail.
+        stopping: ends every wait when it is set.
+    """
+
+    def __init__(
+        self,
+        app_name: str = "telemetry",
+        url: str | None = None,
+        *,
+        queue: str = "default",
+        dead_letters: bool = False,
+        stopping: threading.Event | None = None,
+        on_sample: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """Nothing is sent before the first event.
+
+        Args:
+            dead_letters: send what is refused to the task `telemetry.malformed`, whose worker makes
+                dead letters of it.
+            on_sample: told the first sample of each reason.
+        """
+        self.accepted = 0
+        self.refused: Counter[str] = Counter()
+        self.samples: dict[str, str] = {}
+        self.stopping = stopping or threading.Event()
+        self.app = App(app_name, url, result_ttl=0.0, submit_timeout=TURN)
+        self._lock = threading.Lock()
+        self._behind = False  # events were taken over and not accepted in time
+        self._normal = self.app.remote(STORE, queue=queue)
+        self._high = self._normal.options(priority="high")
+        self._malformed = self.app.remote(MALFORMED, queue=queue) if dead_letters else None
+        self._on_sample = on_sample
+
+    def take(self, records: Sequence[Record], *, patience: float | None = None) -> None:
+        """Return when the server has accepted all of them.
+
+        Args:
+            patience: seconds to wait for a full queue or a server that is away; None: as long as it takes.
+
+        Raises:
+            QueueFull, ServerUnavailable: not within `patience`, or `stopping` was set. What had been taken
+                over is kept and may still be accepted: a sender that repeats it should number its events.
+                Nothing more is taken over before that is accepted.
+        """
+        deadline = None if patience is None else time.monotonic() + patience
+        if self._behind:
+            self._flush(deadline)
+        for record in records:
+            task = self._high if record.fields.get("priority") == HIGH else self._normal
+            arguments = (record.device, record.epoch, record.sequence, record.timestamp, record.fields)
+            self._insist(lambda task=task, arguments=arguments: task.emit(*arguments), deadline)  # type: ignore[misc]
+        self._flush(deadline)
+        with self._lock:
+            self.accepted += len(records)
+
+    def refuse(self, error: Malformed, raw: bytes) -> None:
+        """Count what is no event, and keep a sample; with `dead_letters`, send it to where it can be looked at."""
+        with self._lock:
+            self.refused[error.reason] += 1
+            first = error.reason not in self.samples
+            if first:
+                self.samples[error.reason] = f"{error.reason}: {error}: {_escaped(raw, MAX_SAMPLE)}"
+        if first:
+            self._on_sample(self.samples[error.reason])
+        if (task := self._malformed) is not None:
+            self._insist(lambda: task.emit(error.reason, str(error), _escaped(raw, MAX_DEAD)), None)
+
+    def close(self) -> None:
+        """Send what is left, and end the connection."""
+        self.app.close()
+
+    def _flush(self, deadline: float | None) -> None:
+        self._behind = True
+        left = TURN if deadline is None else min(TURN, max(0.0, deadline - time.monotonic()))
+        self._insist(lambda: self.app.flush(left), deadline)
+        self._behind = False
+
+    def _insist(self, send: Callable[[], None], deadline: float | None) -> None:
+        """Send until it succeeds: a full queue has room later, and a server comes back."""
+        while True:
+            try:
+                return send()
+            except (QueueFull, ServerUnavailable) as error:
+                if self.stopping.is_set() or (deadline is not None and time.monotonic() >= deadline):
+                    raise
+                if isinstance(error, ServerUnavailable):
+                    self.stopping.wait(0.05)  # it may have been refused at once
+
+
+class Receiver(Protocol):
+    """A source of events that others send, when they please."""
+
+    def serve(self, intake: Intake) -> None:
+        """Hand events to the intake until there are no more, or `intake.stopping` is set.
+
+        Raises:
+            OSError: what it reads from or listens on cannot be had.
+        """
+        ...
+
+
+def _escaped(raw: bytes, limit: int) -> str:
+    text = ascii(raw[:limit].decode("utf-8", "backslashreplace"))
+    return text if len(raw) <= limit else f"{text} and {len(raw) - limit:,} bytes more"

@@ -1,0 +1,155 @@
+"""Events in JSON and in Influx line protocol: what is read, and what is refused as what."""
+
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ttp.telemetry.event import Record, Scalar
+from ttp.telemetry.sources.decoding import MAX_LINE, Origin, Stream, decode_json
+from ttp.telemetry.sources.intake import Intake, Malformed
+from ttp.telemetry.sources.line_protocol import line_protocol
+
+NOW = 1_767_225_600.0  # 2026-01-01
+STAMP = "2026-01-01T00:00:00+00:00"
+
+
+def origin() -> Origin:
+    return Origin("peer", clock=lambda: NOW)
+
+
+class Collected(Intake):
+    """What would be sent, without a server."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.records: list[Record] = []
+
+    def take(self, records: Any, *, patience: float | None = None) -> None:
+        self.records += records
+
+
+def test_json_dialect_of_the_hub() -> None:
+    line = (
+        b'{"device_id":"s-1","type":"co2","value":421.5,"unit":"ppm","priority":"HIGH","sequence":7,"epoch":3,'
+        b'"timestamp":"2026-01-01T00:00:00Z","metadata":{"location":"zone-1"}}'
+    )
+    fields: dict[str, Scalar] = {"co2": 421.5, "unit": "ppm", "priority": "HIGH", "metadata.location": "zone-1"}
+    assert decode_json(line, origin()) == Record("s-1", 3, 7, "2026-01-01T00:00:00Z", fields)
+
+
+def test_missing_fields_come_from_the_origin_and_never_repeat() -> None:
+    at = origin()
+    first, second = decode_json(b'{"value":1}', at), decode_json(b"21.5", at)
+    assert first == Record("peer", int(NOW * 1000), 0, STAMP, {"value": 1})
+    assert second == Record("peer", int(NOW * 1000), 1, STAMP, {"value": 21.5})
+    assert decode_json(b'{"v":1,"seq":5}', at.of("pump")) == Record("pump", 0, 5, STAMP, {"v": 1})
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"{", "not_json"),
+        (b'{"v":1} x', "not_json"),
+        (b"[" * 100_000, "not_json"),
+        (b'{"v":"\xff"}', "not_utf8"),
+        (b'{"v":"\\ud800"}', "not_utf8"),
+        (b'{"v":NaN}', "not_finite"),
+        (b'{"v":-Infinity}', "not_finite"),
+        (b'{"v":1e999}', "not_finite"),
+        (b'{"v":9223372036854775808}', "out_of_range"),
+        (b'{"v":' + b"9" * 5000 + b"}", "out_of_range"),
+        (b'{"seq":9223372036854775808,"v":1}', "no_event"),
+        (b'{"v":1,"timestamp":"yesterday"}', "no_event"),
+        (b'{"v":[1]}', "no_event"),
+        (b'{"device_id":7,"v":1}', "no_event"),
+        (b"{}", "no_event"),
+        (b"[1]", "no_event"),
+        (b"true", "no_event"),
+        (b"null", "no_event"),
+    ],
+)
+def test_json_that_is_no_event(line: bytes, reason: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        decode_json(line, origin())
+    assert refused.value.reason == reason
+
+
+def test_line_protocol() -> None:
+    decode = line_protocol()
+    line = rb'cpu\ load,host=a\,b,room=x\=1 user=1.5,n=-3i,big=4u,on=t,text="say \"hi\", now" 1767225600123456789'
+    fields: dict[str, Scalar] = {"cpu load.user": 1.5, "cpu load.n": -3, "cpu load.big": 4, "cpu load.on": True}
+    fields |= {"cpu load.text": 'say "hi", now', "tag.room": "x=1"}
+    assert decode(line, origin()) == Record("a,b", int(NOW * 1000), 0, "2026-01-01T00:00:00.123456+00:00", fields)
+    assert decode(b"m v=1", origin()) == Record("m", int(NOW * 1000), 0, STAMP, {"m.v": 1.0})
+    assert decode(b"m,device=d,epoch=2,sequence=9 v=1", origin()) == Record("d", 2, 9, STAMP, {"m.v": 1.0})
+    for unit, count in (("us", b"1767225600000000"), ("ms", b"1767225600000"), ("s", b"1767225600")):
+        assert line_protocol(unit)(b"m v=1 " + count, origin()).timestamp == STAMP
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b"m", "not_line_protocol"),
+        (b"m v", "not_line_protocol"),
+        (b"m v=", "not_line_protocol"),
+        (b"m,tag v=1", "not_line_protocol"),
+        (b"m,tag= v=1", "not_line_protocol"),
+        (b",a=b v=1", "not_line_protocol"),
+        (b"m v=1 12x", "not_line_protocol"),
+        (b"m v=1 1 2", "not_line_protocol"),
+        (b'm v="open', "not_line_protocol"),
+        (b"m v=1_0", "not_line_protocol"),
+        (b"m v=0x10", "not_line_protocol"),
+        (b"m v=NaN", "not_finite"),
+        (b"m v=-inf", "not_finite"),
+        (b"m v=1e999", "out_of_range"),
+        (b"m v=9223372036854775808i", "out_of_range"),
+        (b"m v=1 9223372036854775808", "out_of_range"),
+        (b"m v=\xff", "not_utf8"),
+    ],
+)
+def test_line_protocol_that_is_none(line: bytes, reason: str) -> None:
+    with pytest.raises(Malformed) as refused:
+        line_protocol()(line, origin())
+    assert refused.value.reason == reason
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_event_or_refused(line: bytes) -> None:
+    for decode in (decode_json, line_protocol()):
+        try:
+            record = decode(line, origin())
+        except Malformed:
+            continue
+        assert all(not isinstance(v, float) or math.isfinite(v) for v in record.fields.values())
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(-9, 9), min_size=1)), st.data())
+def test_pieces_of_any_size_give_the_same_events(rows: list[dict[str, int]], data: st.DataObject) -> None:
+    body = b"\n".join(json.dumps(row).encode() for row in rows)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))
+    intake = Collected()
+    stream = Stream(decode_json, origin(), intake)
+    for begin, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
+        stream.feed(body[begin:end])
+    stream.end()
+    assert [record.fields for record in intake.records] == rows
+    assert not intake.refused
+
+
+def test_a_long_line_is_refused_once_and_the_next_one_taken() -> None:
+    told: list[str] = []
+    intake = Collected(on_sample=told.append)
+    stream = Stream(decode_json, origin(), intake)
+    for _ in range(4):
+        stream.feed(b"\x1b" * MAX_LINE)
+    stream.feed(b"\xff\n1\nbad\nbad too\n2")
+    stream.end()
+    assert [record.fields["value"] for record in intake.records] == [1, 2]
+    assert intake.refused == {"too_long": 1, "not_json": 2}
+    assert len(told) == 2
+    assert all(text.isprintable() and len(text) < 700 for text in told)  # escaped: nothing reaches a terminal raw
