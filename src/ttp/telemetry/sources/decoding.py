@@ -81,8 +81,9 @@ def record_of(value: object, origin: Origin) -> Record:
     """An event in a JSON value that was parsed."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         value = {"value": value}
-    data = dict(value) if isinstance(value, dict) else value
-    if isinstance(data, dict):
+    data: object = value
+    if isinstance(value, dict):
+        data = dict[str, Any](value)
         data.setdefault("timestamp", origin.now())
         data.setdefault("epoch", origin.epoch if not _numbered(data) else 0)
     try:

@@ -96,9 +96,11 @@ class GatewaySource:
             raise ValueError(f"value is not a number: {value!r}")
         stamp = sample.get("timestamp")
         when = datetime.fromtimestamp(self._clock(), UTC).isoformat() if stamp is None else parse_timestamp(stamp)
-        texts = {"unit": sample.get("unit"), "state": status.get("state")}
         fields: dict[str, Scalar] = {"value": value}
-        fields |= {name: text for name, text in texts.items() if isinstance(text, str)}
+        if isinstance(unit := sample.get("unit"), str):
+            fields["unit"] = unit
+        if isinstance(state := status.get("state"), str):
+            fields["state"] = state
         if sequence < self._last:
             self._epoch += 1
         self._last = sequence
