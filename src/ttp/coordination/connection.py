@@ -7,14 +7,13 @@ An error that concerns one command only is a *value* (`ReplyError`) in `read` an
 replies behind it still come; `call` raises it.
 """
 
-import re
 import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ttp.coordination import preflight
+from ttp.coordination import faults, preflight
 from ttp.coordination.backoff import Backoff as Backoff
 from ttp.coordination.commands import Command
 from ttp.coordination.keys import GROUP, Keys
@@ -26,35 +25,6 @@ from ttp.errors import ServerRefused, ServerUnavailable
 from ttp.policy import Clock
 
 SOCKET_TIMEOUT = 10.0  # seconds without a byte in the midst of a reply, or with a full socket while sending
-
-_AGAIN = frozenset(
-    {
-        *("LOADING", "READONLY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "MOVED", "ASK", "NOREPLICAS", "MISCONF"),
-        *("BUSY", "NOSCRIPT", "NOGROUP", "NOAUTH"),
-        "UNBLOCKED",  # a blocked read whose stream, or whose primary, is none any more
-    }
-)
-"""Errors that say: not now, not here, or not any more. Connect again, and send again."""
-
-_IN_WORDS = {
-    "LOADING": "it is loading its data",
-    "READONLY": "it is a read-only replica",
-    "NOSCRIPT": "it has lost the scripts, and gets them again",
-    "NOGROUP": "it has lost the queue, which is made again",
-    "UNBLOCKED": "it has become a replica, or lost the queue",
-    "MASTERDOWN": "it is a replica without its primary",
-    "CLUSTERDOWN": "its cluster is down",
-    "TRYAGAIN": "its cluster is moving these keys",
-    "MOVED": "another node of its cluster has these keys",
-    "ASK": "its cluster is moving these keys",
-    "MISCONF": "it cannot write to its disk",
-    "NOREPLICAS": "it has too few replicas",
-    "BUSY": "it is busy with a long script",
-}
-
-
-_PLAIN = re.compile(r"^Error -?\d+ (?:connecting to .*?|while writing to socket)\. (.+?)\.?$")
-"""What the client library says around the system's own words."""
 
 
 class Connection:
@@ -107,7 +77,7 @@ class Connection:
             raw.connect()
         except Exception as error:
             raw.disconnect()
-            raise self._fault(error) from None
+            raise faults.in_words(error, self.target) from None
         self._raw = raw
         sock = raw._get_socket()  # noqa: SLF001 - redis-py offers no other way
         sock.settimeout(SOCKET_TIMEOUT)
@@ -341,47 +311,13 @@ class Connection:
 
     def _judge(self, error: Exception) -> ReplyError:
         """The command's own error; anything worse closes the connection and is raised."""
-        from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415
-        from redis.exceptions import ResponseError  # noqa: PLC0415
-
-        text = full_text(error)
-        code = text.partition(" ")[0]
-        if code in _AGAIN or not isinstance(error, ResponseError) or isinstance(error, RedisConnectionError):
-            raise self._closed_by(error) from None
-        return ReplyError(text)
+        if faults.concerns_one_command(error):
+            return ReplyError(faults.full_text(error))
+        raise self._closed_by(error) from None
 
     def _closed_by(self, error: Exception) -> ServerUnavailable:
         self.close()
-        return self._fault(error)
-
-    def _fault(self, error: Exception) -> ServerUnavailable:
-        """The error in plain words."""
-        from redis.exceptions import AuthenticationError, ResponseError  # noqa: PLC0415
-
-        text = full_text(error)
-        code = text.partition(" ")[0]
-        if isinstance(error, AuthenticationError) or code in ("WRONGPASS", "NOAUTH"):
-            return ServerRefused(f"{self.target} refuses the user name or password" + _hint(self.target))
-        if code == "NOPERM":
-            return ServerRefused(f"{self.target} does not permit this user to connect: {text}")
-        if code in _IN_WORDS:
-            return ServerUnavailable(f"{self.target} does not serve now: {_IN_WORDS[code]}")
-        if isinstance(error, ResponseError) and "HELLO" in text:
-            return ServerRefused(f"{self.target} is too old: it must be Redis 6.2 or later, or Valkey")
-        if match := _PLAIN.search(text):
-            text = match[1]
-        return ServerUnavailable(f"no connection to {self.target}: {text or type(error).__name__}")
-
-
-def full_text(error: Exception) -> str:
-    """The server's message with its code, which redis-py cuts off and keeps apart."""
-    code = getattr(error, "status_code", None)
-    text = str(error)
-    return f"{code} {text}" if code and not text.startswith(code) else text
-
-
-def _hint(target: Target) -> str:
-    return "" if target.password else ": the URL has none (redis://user:password@host)"
+        return faults.in_words(error, self.target)
 
 
 def _text(value: Any) -> str:

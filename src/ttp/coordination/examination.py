@@ -6,8 +6,9 @@ from typing import Any
 
 from ttp.coordination import preflight
 from ttp.coordination.commands import Command
-from ttp.coordination.connection import Connection, full_text
+from ttp.coordination.connection import Connection
 from ttp.coordination.durability import Settings, settings
+from ttp.coordination.faults import full_text
 from ttp.coordination.keys import Keys
 from ttp.coordination.replies import ReplyError, pairs
 
