@@ -232,7 +232,10 @@ class Connection:
     def _arrived(self, timeout: float) -> bool:
         raw = self._connected()
         # As redis-py's can_read, without its five system calls: whether the peer hung up, reading tells.
-        if raw._parser._reader.has_data() or (self.target.tls and raw._get_socket().pending()):  # noqa: SLF001
+        reader = raw._parser._reader  # noqa: SLF001
+        if reader is None:
+            raise self._closed_by(ConnectionError("closed"))
+        if reader.has_data() or (self.target.tls and raw._get_socket().pending()):  # noqa: SLF001
             return True
         return bool(self._poller.poll(max(0.0, timeout) * 1000))
 

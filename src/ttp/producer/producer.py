@@ -283,6 +283,7 @@ class Producer:
                 self._take(connection.read(None))
             self._flight.send(connection)
         except ServerUnavailable as error:
+            error.__context__ = None  # its frames hold what was sent, and so a block of the pool
             self._trouble = error
             self._disconnected()
             raise
