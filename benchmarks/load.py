@@ -1,9 +1,11 @@
-"""A producer process: `load.py emit N`, `many N`, `paced RATE SECONDS`, `idle N`, `threads THREADS N`, `waits N`."""
+"""A producer process: `load.py emit N`, `many N`, `paced RATE SECONDS`, `idle N`, `waits N`,
+`threads THREADS N`, `handoffs THREADS N`."""
 
 import ctypes
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 
 import harness
@@ -84,6 +86,29 @@ def threads(number: int, count: int) -> dict[str, object]:
     return {"rate": histogram.count / (time.monotonic() - begun), **summary(histogram)}
 
 
+def handoffs(number: int, count: int) -> dict[str, float]:
+    """What `threads` could reach at most: each waits for a lock that the last of them to come releases."""
+    waiting: deque[threading.Lock] = deque()
+
+    def work() -> None:
+        for _ in range(count // number):
+            turn = threading.Lock()
+            turn.acquire()
+            waiting.append(turn)
+            if len(waiting) == number:
+                while waiting:
+                    waiting.popleft().release()
+            turn.acquire()
+
+    workers = [threading.Thread(target=work) for _ in range(number)]
+    begun = time.monotonic()
+    for thread in workers:
+        thread.start()
+    for thread in workers:
+        thread.join()
+    return {"rate": count / (time.monotonic() - begun)}
+
+
 def paced(rate: int, seconds: float) -> dict[str, float]:
     """An open loop: tasks are due at fixed times, and say so, whether or not the producer is held up."""
     stamped.emit(0)
@@ -115,7 +140,8 @@ def pace(rate: int, seconds: float, send: Callable[[int], object]) -> dict[str, 
 
 if __name__ == "__main__":
     roles: dict[str, Callable[..., object]]
-    roles = {"emit": emit, "waits": waits, "many": many, "idle": idle, "threads": threads, "paced": paced}
+    roles = {"emit": emit, "waits": waits, "many": many, "idle": idle, "paced": paced}
+    roles |= {"threads": threads, "handoffs": handoffs}
     role = roles[sys.argv[1]]
     with app:
         harness.play(lambda: role(*map(int, sys.argv[2:])))

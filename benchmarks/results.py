@@ -39,6 +39,7 @@ def measure(bench: Bench, count: int = 2_000_000) -> dict[str, Any]:
         "idle_pure": idle(bench, 1000, "python"),
         "submit_1": threads(bench, 1, 10_000),
         "submit_64": threads(bench, 64, 128_000),
+        "handoffs_64": Role("load.py", "handoffs", 64, 128_000, environment=bench.environment()).run(),
     }
 
 

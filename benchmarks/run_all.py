@@ -137,7 +137,9 @@ LINES = [
         "submit from 64 threads",
         "≥ 100 k/s",
         lambda run: run["results"]["submit_64"]["rate"] >= 1e5,
-        lambda run: rate(run["results"]["submit_64"]["rate"]),
+        lambda run: (
+            f"{rate(run['results']['submit_64']['rate'])} (bare locks: {rate(run['results']['handoffs_64']['rate'])})"
+        ),
     ),
     Line(
         "idle submit → result: p50/p99/p99.9 ms",
