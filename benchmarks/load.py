@@ -1,5 +1,6 @@
 """A producer process: `load.py emit N`, `many N`, `paced RATE SECONDS`, `idle N`, `waits N`,
-`threads THREADS N`, `handoffs THREADS N`."""
+`threads THREADS N`, `handoffs THREADS N`.
+"""
 
 import ctypes
 import sys
