@@ -11,6 +11,7 @@ from ttp.cli.doctor import doctor
 from ttp.cli.output import complain
 from ttp.cli.replay import replay
 from ttp.cli.simulate import simulate
+from ttp.cli.ui import ui
 from ttp.cli.why import why
 from ttp.cli.worker import worker
 from ttp.errors import ServerUnavailable, TtpError
@@ -37,6 +38,7 @@ def build() -> typer.Typer:
     app.command()(why)
     app.command()(doctor)
     app.command()(chaos)
+    app.command()(ui)
     return app
 
 

@@ -1,0 +1,339 @@
+// The status page: draws what comes by /api/events. Every text from outside goes in as textContent, never as HTML.
+
+const $ = (id) => document.getElementById(id);
+const SVG = "http://www.w3.org/2000/svg";
+const KEPT = 300; // points of a chart: one a second
+const FEWEST = 60; // points that fill a chart while there are fewer
+const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+let state = null;
+let points = [];
+
+function element(tag, className, text) {
+  const out = document.createElement(tag);
+  if (className) out.className = className;
+  if (text !== undefined) out.textContent = text;
+  return out;
+}
+
+function put(id, text) {
+  if ($(id).textContent !== text) $(id).textContent = text;
+}
+
+const rate = (n) => (n === null ? "–" : n > 0 && n < 10 ? n.toFixed(1) : n < 100_000 ? whole.format(n) : short.format(n));
+
+function duration(us) { // → [number, unit]
+  if (us === null) return ["–", ""];
+  if (us < 1000) return ["< 1", "ms"]; // workers tell time to the millisecond
+  if (us < 1e6) return [(us / 1e3).toPrecision(us < 1e4 ? 2 : 3), "ms"];
+  return us < 6e7 ? [(us / 1e6).toPrecision(3), "s"] : [whole.format(us / 6e7), "min"];
+}
+
+function since(seconds) {
+  if (seconds < 90) return `${whole.format(Math.max(0, seconds))} s`;
+  if (seconds < 5400) return `${whole.format(seconds / 60)} min`;
+  return seconds < 172_800 ? `${whole.format(seconds / 3600)} h` : `${whole.format(seconds / 86_400)} d`;
+}
+
+// tables
+
+function cell(label, text, className) {
+  const out = element("td");
+  out.dataset.label = label;
+  out.append(element("span", className ?? (text === "0" ? "zero" : ""), text));
+  out.title = text;
+  return out;
+}
+
+function fill(id, none, rows) {
+  $(id).tBodies[0].replaceChildren(...rows);
+  $(id).hidden = rows.length === 0;
+  $(none).hidden = rows.length > 0;
+}
+
+function queueRow(q) {
+  const row = element("tr");
+  const name = element("td");
+  name.append(element("span", "app", `${q.app} / `), element("span", "", q.queue));
+  row.append(
+    name, cell("tasks", whole.format(q.tasks)), cell("accepted/s", rate(q.rates.accepted)), cell("done/s", rate(q.rates.done)),
+    cell("retries waiting", whole.format(q.waiting), q.waiting ? "warn" : "zero"), cell("done, ever", whole.format(q.done)),
+    cell("dead, ever", whole.format(q.dead), q.dead ? "bad" : "zero"),
+  );
+  return row;
+}
+
+function workerRow(w) {
+  const row = element("tr");
+  const texts = [
+    ["state", w.state, `state ${w.state}`], ["queues", w.queues.join(", ")], ["tasks/s", rate(w.rate)],
+    ["in hand", w.in_hand === null ? "–" : whole.format(w.in_hand)], ["wait p50", duration(w.p50_us).join(" ")],
+    ["wait p99", duration(w.p99_us).join(" ")], ["up", w.started_at ? since(Date.now() / 1000 - w.started_at) : "–"],
+    ["version", `${w.version ?? "?"}${w.core === "python" ? ", pure Python" : ""}`],
+  ];
+  row.append(cell("worker", w.name), ...texts.map((t) => cell(...t)));
+  row.children[1].classList.add("left");
+  row.children[2].classList.add("left");
+  return row;
+}
+
+function breakerItem(b) {
+  const out = element("li");
+  const where = b.of > 1 ? ` in ${b.workers} of ${b.of} workers` : "";
+  out.append(element("b", "", b.name), " ", element("span", `state ${b.state}`, b.state + where));
+  return out;
+}
+
+// charts
+
+function shape(tag, attributes) {
+  const out = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) out.setAttribute(name, value);
+  return out;
+}
+
+function roundUp(value) { // to 1, 2 or 5 times a power of ten
+  const power = 10 ** Math.floor(Math.log10(value));
+  return [1, 2, 5, 10].map((n) => n * power).find((n) => n >= value);
+}
+
+class Chart {
+  // series: [index into a point, class, fill below, name]; least: of what the top stands for; say: value → text
+  constructor(id, title, series, least, say) {
+    Object.assign(this, { box: $(`${id}-chart`), at: $(`${id}-at`), title, series, least, say, cursor: null });
+    this.box.addEventListener("pointermove", (event) => this.point(event));
+    this.box.addEventListener("pointerleave", () => { this.cursor = null; this.draw(); });
+  }
+
+  point(event) {
+    const { left, width } = this.box.getBoundingClientRect();
+    this.cursor = Math.min(1, Math.max(0, (event.clientX - left) / width));
+    this.draw();
+  }
+
+  draw() {
+    const seen = points.flatMap((p) => this.series.map(([i]) => p[i])).filter((v) => v !== null);
+    const top = roundUp(Math.max(this.least, ...seen));
+    const wide = Math.max(points.length, FEWEST);
+    const place = (n) => ((wide - points.length + n) / (wide - 1)) * 1000;
+    const height = (v) => 100 - (v / top) * 96;
+    const svg = shape("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img" });
+    const last = points.at(-1);
+    svg.setAttribute("aria-label", `${this.title}, last ${since(wide)}${last ? `; now ${this.words(last)}` : ""}`);
+    for (const part of [0, 0.5, 1]) {
+      svg.append(shape("line", { class: "grid", x1: 0, x2: 1000, y1: height(top * part), y2: height(top * part), "vector-effect": "non-scaling-stroke" }));
+    }
+    for (const [index, name, area] of this.series) {
+      const runs = [[]];
+      points.forEach((p, n) => (p[index] === null ? runs.push([]) : runs.at(-1).push([place(n), height(p[index])])));
+      for (const run of runs.filter((r) => r.length)) {
+        if (run.length === 1) run.push([run[0][0] + 2, run[0][1]]);
+        const path = run.map(([x, y], n) => `${n ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(2)}`).join("");
+        if (area) svg.append(shape("path", { class: "area", d: `${path}L${run.at(-1)[0]} 100L${run[0][0]} 100Z` }));
+        svg.append(shape("path", { class: `line ${name}`, d: path, "vector-effect": "non-scaling-stroke" }));
+      }
+    }
+    const parts = [svg, element("span", "from", `${since(wide)} ago`), element("span", "to", "now")];
+    if (seen.length) {
+      for (const [part, y] of [[1, 4], [0.5, 52]]) {
+        const tick = element("span", "tick", this.say(top * part));
+        tick.style.top = `${y}%`;
+        parts.push(tick);
+      }
+    } else {
+      parts.push(element("span", "empty", points.length ? "nothing ran" : "waiting for the first seconds …"));
+    }
+    this.show(svg, place);
+    this.box.replaceChildren(...parts);
+  }
+
+  show(svg, place) {
+    const n = this.cursor === null ? -1 : points.findIndex((_, i) => place(i) >= this.cursor * 1000);
+    if (n >= 0) {
+      svg.append(shape("line", { class: "cursor", x1: place(n), x2: place(n), y1: 0, y2: 100, "vector-effect": "non-scaling-stroke" }));
+      this.at.textContent = `${new Date(points[n][0] * 1000).toLocaleTimeString()}  ${this.words(points[n])}`;
+    } else {
+      this.at.textContent = "";
+    }
+  }
+
+  words(p) {
+    return this.series.map(([i, , , name]) => `${name} ${p[i] === null ? "–" : this.say(p[i])}`).join(", ");
+  }
+}
+
+const charts = [
+  new Chart("rate", "Tasks a second", [[1, "a", false, "accepted"], [2, "b", true, "done"]], 10, (v) => rate(v)),
+  new Chart("wait", "Wait before the start", [[5, "a", false, "p99"], [4, "b", true, "p50"]], 5000, (v) => (v ? duration(v).join(" ") : "0")),
+];
+
+// dead letters
+
+let shownLetters = 50;
+let deadSeen = null;
+
+async function ask(path, options) {
+  const answer = await fetch(path, options);
+  const isJson = answer.headers.get("content-type") === "application/json";
+  const body = isJson ? await answer.json() : { error: await answer.text() };
+  if (!answer.ok) throw new Error(body.error);
+  return body;
+}
+
+const addressOf = (l) => `/api/dead/${encodeURIComponent(l.app)}/${encodeURIComponent(l.id)}`;
+
+async function loadLetters() {
+  try {
+    const { letters, more } = await ask(`/api/dead?limit=${shownLetters}`);
+    const known = new Map([...$("letters").children].map((item) => [item.dataset.id, item]));
+    $("letters").replaceChildren(...letters.map((l) => known.get(l.id ?? "") ?? letterItem(l)));
+    $("no-letters").hidden = letters.length > 0;
+    $("more").hidden = !more;
+    put("dead-note", letters.length ? `${letters.length}${more ? ", the oldest of more" : ""}` : "");
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+function letterItem(l) {
+  const item = element("li");
+  item.dataset.id = l.id ?? "";
+  const details = element("details");
+  const summary = element("summary");
+  const when = element("span", "when", `${since(Date.now() / 1000 - l.dead_at)} ago`);
+  when.title = new Date(l.dead_at * 1000).toLocaleString();
+  summary.append(element("span", "task", l.task), element("span", "reason", l.reason), when);
+  const body = element("div", "letter");
+  details.append(summary, body);
+  details.addEventListener("toggle", () => details.open && !body.hasChildNodes() && openLetter(l, body, item));
+  item.append(details);
+  return item;
+}
+
+async function openLetter(l, body, item) {
+  if (l.id === null) {
+    body.append(element("p", "none", "This frame cannot be read. `ttp dead drop --all` removes it with all others."));
+    return;
+  }
+  try {
+    const full = await ask(addressOf(l));
+    body.append(element("code", "", `${l.app} · ${full.id}`));
+    for (const [title, text] of [["arguments", full.payload], ["reason", full.reason], ["traceback", full.traceback]]) {
+      if (!text) continue;
+      const block = element("pre", "", text);
+      block.tabIndex = 0;
+      body.append(element("h3", "", title), block);
+    }
+    if (state?.allow_actions) body.append(actions(l, item));
+  } catch (error) {
+    say(error.message);
+  }
+}
+
+function actions(l, item) {
+  const box = element("div", "actions");
+  const retry = element("button", "retry", "Retry");
+  const drop = element("button", "drop danger", "Drop …");
+  retry.addEventListener("click", () => act(l, item, "retry"));
+  drop.addEventListener("click", async () => (await sure(`Drop ${l.task}? It is gone for good.`)) && act(l, item, "drop"));
+  box.append(retry, drop);
+  return box;
+}
+
+function sure(question) {
+  const dialog = $("sure");
+  $("sure-text").textContent = question;
+  return new Promise((resolve) => {
+    const end = (answer) => { resolve(answer); dialog.close(); };
+    $("sure-yes").onclick = () => end(true);
+    $("sure-no").onclick = () => end(false);
+    dialog.onclose = () => dialog.open || resolve(false); // Escape; the event may come when it is open once more
+    dialog.showModal();
+  });
+}
+
+async function act(l, item, action) {
+  const buttons = item.querySelectorAll("button");
+  for (const button of buttons) button.disabled = true;
+  try {
+    await ask(`${addressOf(l)}/${action}`, { method: "POST" });
+    say(action === "retry" ? `${l.task} is back in its queue.` : `${l.task} is dropped.`);
+    const next = (item.nextElementSibling ?? item.previousElementSibling)?.querySelector("summary");
+    item.remove();
+    (next ?? $("h-dead")).focus();
+  } catch (error) {
+    say(error.message);
+    for (const button of buttons) button.disabled = false;
+  }
+  await loadLetters();
+}
+
+let saidTimer = 0;
+function say(text) {
+  $("said").textContent = text;
+  clearTimeout(saidTimer);
+  saidTimer = setTimeout(() => { $("said").textContent = ""; }, 8000);
+}
+
+// all of it
+
+function alarm(text) {
+  put("alarm", text);
+  $("alarm").hidden = !text;
+}
+
+function show(next) {
+  state = next;
+  const { server } = state;
+  $("server").dataset.state = server.up === null ? "unknown" : server.up ? "up" : "down";
+  put("server-text", server.up ? `${server.name} · ${server.url}` : server.up === null ? "connecting …" : `no server · ${server.url}`);
+  put("scope", state.app ? `· ${state.app}` : "");
+  alarm(server.up === false ? `The server cannot be reached: ${server.error}. What is shown is what was last seen; trying again every second.` : "");
+  if (!state.totals) return;
+  document.title = `${rate(state.rates.done)}/s · ttp`;
+  put("f-done", rate(state.rates.done));
+  put("f-accepted", rate(state.rates.accepted));
+  put("f-tasks", state.totals.tasks < 1e6 ? whole.format(state.totals.tasks) : short.format(state.totals.tasks));
+  const [wait, unit] = duration(state.p99_us);
+  put("f-p99", wait);
+  put("f-p99-unit", unit);
+  put("f-workers", whole.format(state.workers.filter((w) => w.state !== "lost").length));
+  put("f-dead", whole.format(state.totals.dead));
+  $("f-dead-box").classList.toggle("some", state.totals.dead > 0);
+  fill("queues", "no-queues", state.queues.map(queueRow));
+  fill("workers", "no-workers", state.workers.map(workerRow));
+  $("breakers-box").hidden = state.breakers.length === 0;
+  $("breakers").replaceChildren(...state.breakers.map(breakerItem));
+  if (state.point && state.point[0] !== points.at(-1)?.[0]) points = [...points, state.point].slice(-KEPT);
+  for (const chart of charts) chart.draw();
+  const dead = `${state.totals.dead} ${state.totals.dead_frames}`;
+  if (dead !== deadSeen && server.up) {
+    deadSeen = dead;
+    loadLetters();
+  }
+}
+
+function theme(name) {
+  document.documentElement.dataset.theme = name;
+}
+
+const dark = matchMedia("(prefers-color-scheme: dark)");
+theme(localStorage.getItem("theme") ?? (dark.matches ? "dark" : "light"));
+dark.addEventListener("change", () => localStorage.getItem("theme") ?? theme(dark.matches ? "dark" : "light"));
+$("theme").addEventListener("click", () => {
+  const next = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  localStorage.setItem("theme", next);
+  theme(next);
+});
+$("more").addEventListener("click", () => { shownLetters += 100; loadLetters(); });
+$("h-dead").tabIndex = -1;
+if (location.search) history.replaceState(null, "", location.pathname); // the token is a cookie by now
+
+const events = new EventSource("/api/events");
+events.addEventListener("history", (event) => { points = JSON.parse(event.data); });
+events.addEventListener("message", (event) => show(JSON.parse(event.data)));
+events.addEventListener("error", () => {
+  $("server").dataset.state = "down";
+  put("server-text", "not connected");
+  alarm("ttp ui does not answer: it has ended, or the network is gone. The page goes on by itself once it is back.");
+});
