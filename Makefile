@@ -91,7 +91,7 @@ bench: $(VENV)/.dev build
 	@TTP_BACKEND=native $(BIN)/python -m pytest -c benchmarks/micro/pytest.ini benchmarks/micro
 
 wheel: $(BIN)/python
-	@echo "building a wheel for each CPython here, against glibc 2.17, and testing it without a compiler"
+	@echo "building a wheel for each CPython here, against glibc 2.28, and testing it without a compiler"
 	@$(BIN)/python deploy/wheels.py
 
 lint: $(VENV)/.dev

@@ -1,6 +1,6 @@
 """`make wheel`: a wheel for each CPython on this machine, repaired, and tested where no compiler is.
 
-The baseline is glibc 2.17: zig, a C++ compiler from PyPI, links against the symbols of that version, whatever
+The baseline is glibc 2.28: zig, a C++ compiler from PyPI, links against the symbols of that version, whatever
 this machine has. auditwheel then looks for itself, and names the tag. On a release the wheels come from
 cibuildwheel instead (pyproject.toml), which also has musl, ARM, macOS and Windows.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 DIST = ROOT / "dist"
-GLIBC = "2.17"
+GLIBC = "2.28"
 VERSIONS = ("3.11", "3.12", "3.13", "3.14", "3.14t")
 TESTS = ("tests/unit", "tests/parity")
 
