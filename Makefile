@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-cpp test-packaging bench wheel lint build clean
+.PHONY: help demo test test-python test-cpp test-packaging bench wheel docs lint build clean
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
@@ -21,6 +21,7 @@ help:
 	@echo "make bench   the numbers of this machine, against their targets (10 minutes)"
 	@echo "make lint    formatting, types, import order, clang-tidy"
 	@echo "make wheel   wheels of this machine's CPythons in dist/, repaired and tested"
+	@echo "make docs    the documentation as a site, in build/site"
 	@echo "make build   the native core, in place"
 	@echo "make clean   remove what was built, and $(VENV)"
 	@echo "PYTHON=python3.12 picks the interpreter that $(VENV) is made with."
@@ -93,6 +94,11 @@ bench: $(VENV)/.dev build
 wheel: $(BIN)/python
 	@echo "building a wheel for each CPython here, against glibc 2.28, and testing it without a compiler"
 	@$(BIN)/python deploy/wheels.py
+
+docs: $(VENV)/.runtime
+	@echo "building the documentation in build/site"
+	@$(INSTALL) --editable '.[docs]'
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean -f docs/site/mkdocs.yml
 
 lint: $(VENV)/.dev
 	@echo "checking formatting, types and imports"
