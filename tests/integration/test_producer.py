@@ -165,7 +165,7 @@ def test_a_full_queue_answers_and_takes_again(app: ttp.App, monkeypatch: pytest.
 
     producer = app._producer
     monkeypatch.setattr(producer, "_queue_limit", 100_000)
-    monkeypatch.setattr(producer, "submit_timeout", 0.3)
+    monkeypatch.setattr(producer, "submit_timeout", 2.0)
     accepted = 0
 
     def fill() -> None:
