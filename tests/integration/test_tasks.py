@@ -327,7 +327,7 @@ def test_unknown_tasks_are_put_off_then_dead(app: ttp.App) -> None:
     with testing.worker(app) as worker:
         handle = known.submit()
         assert handle.result(10) is None
-        for _ in range(30):
+        for _ in range(200):
             worker.advance(31)
             assert known.submit().result(10) is None
             if letters := list(app.dead_letters()):
