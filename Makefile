@@ -13,12 +13,13 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-python test-cpp test-packaging bench wheel docs lint build clean
+.PHONY: help demo mutants test test-python test-cpp test-packaging bench wheel docs lint build clean
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
 	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (10 minutes)"
 	@echo "make bench   the numbers of this machine, against their targets (10 minutes)"
+	@echo "make mutants each guard taken out in turn, and the test that notices (5 minutes)"
 	@echo "make lint    formatting, types, import order, clang-tidy"
 	@echo "make wheel   wheels of this machine's CPythons in dist/, repaired and tested"
 	@echo "make docs    the documentation as a site, in build/site"
@@ -85,6 +86,10 @@ test-cpp: $(VENV)/.runtime
 test-packaging: $(VENV)/.dev
 	@echo "testing installation from the sdist, with and without a compiler"
 	@$(PYTEST) tests/packaging
+
+mutants: $(VENV)/.dev build
+	@echo "taking out each guard in turn"
+	@TTP_BACKEND=native $(BIN)/python tests/faults/mutants.py
 
 bench: $(VENV)/.dev build
 	@echo "measuring; leave the machine alone meanwhile"

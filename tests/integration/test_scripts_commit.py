@@ -34,6 +34,12 @@ class TestCommit:
         assert queue.commit(entry, done=3)[0] == "FENCED"
         assert queue.stats.done == 3
 
+    def test_an_entry_bears_the_fid_of_its_frame(self, queue: Queue) -> None:
+        """So that ids which recur after a failover differ."""
+        assert queue.commit(queue.deliver(), ready(fid=2**64 - 1)) == ("OK", "")
+        (entry,) = queue.read()
+        assert entry.id.endswith(f"-{2**64 - 1}")
+
     def test_each_placement_goes_where_it_belongs(self, queue: Queue) -> None:
         entry = queue.deliver(tasks=5)
         status, held = queue.commit(

@@ -203,6 +203,12 @@ def test_corrupt_frames_are_buried_with_a_digest() -> None:
     assert "8 bytes, sha256 " in reason
 
 
+def test_a_frame_of_another_number_of_tasks_than_its_entry_says_is_corrupt() -> None:
+    say = opened(frame_of(5), tasks=4)
+    assert not isinstance(say, Job)
+    assert say.count("dead") == 1
+
+
 def test_a_draft_that_leaves_out_a_task_is_no_commit() -> None:
     job = job_of(5)
     run(job, {1: Reject("no"), 2: ValueError("again")})

@@ -1,8 +1,10 @@
 """The worker processes of a run."""
 
+import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 STOPS_WITHIN = 60.0  # seconds
@@ -19,16 +21,9 @@ class Fleet:
 
     def __init__(self, url: str, directory: Path, size: int, *, stall: float = 60.0, poison: int = 0) -> None:
         self._directory = directory
-        self._environment = os.environ | {"TTP_URL": url, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-        self._arguments = [str(directory), str(stall), str(poison)]
+        self._spawn = partial(spawn, "ttp.chaos.worker_process", url, directory, stall, poison)
         self.deaths = 0
         self.workers = [self._spawn() for _ in range(size)]
-
-    def _spawn(self) -> subprocess.Popen[bytes]:
-        with (self._directory / "workers.log").open("ab") as log:
-            return subprocess.Popen(  # noqa: S603
-                [sys.executable, "-m", "ttp.chaos.worker_process", *self._arguments], env=self._environment, stderr=log
-            )
 
     def replace_dead(self) -> None:
         """Start a new worker for each that has died."""
@@ -45,16 +40,25 @@ class Fleet:
         self.replace_dead()
         return victim.pid
 
-    def stop(self) -> int:
-        """End them in good order. Returns how many commits were refused to those that ended so."""
+    def stop(self) -> tuple[int, int]:
+        """End them in good order. Of those that ended so: how many commits were refused, how many tasks put off."""
         for worker in self.workers:
             worker.terminate()
         for worker in self.workers:
             worker.wait(STOPS_WITHIN)
-        return sum(int(file.read_text()) for file in self._directory.glob("fenced.*"))
+        counted = [json.loads(file.read_text()) for file in self._directory.glob("ended.*")]
+        return sum(fenced for fenced, _ in counted), sum(deferred for _, deferred in counted)
 
     def kill_all(self) -> None:
         """End what is left of them."""
         for worker in self.workers:
             worker.kill()
             worker.wait()
+
+
+def spawn(module: str, url: str, directory: Path, *arguments: object) -> subprocess.Popen[bytes]:
+    """A process of a run: `python -m MODULE DIRECTORY ARGUMENTS…`; what it says goes to a log in the directory."""
+    environment = os.environ | {"TTP_URL": url, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, "-m", module, str(directory), *map(str, arguments)]
+    with (directory / f"{module}.log").open("ab") as log:
+        return subprocess.Popen(command, env=environment, stderr=log)  # noqa: S603

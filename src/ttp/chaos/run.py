@@ -58,6 +58,7 @@ class Run:
         self.confirmed: Callable[[Callable[[], None]], bool] = _accepted
         self.seen_ended = 0  # tasks that had come to their end when last looked at
         self.next_number = 0
+        self.deferred = 0  # tasks that were put off, known once the workers have ended
         self.going_on = True  # the fault is not over: go on emitting
         self._stack = ExitStack()
         try:
@@ -145,6 +146,11 @@ class Run:
         ended = self.ended()
         self.wait("some work", lambda: self.ended() > ended)
 
+    def accepted_more(self, tasks: int) -> None:
+        """Wait until the producer's ledger has so many more tasks accepted."""
+        goal = len(self.ledger.read("accepted")) + tasks
+        self.wait("accepted tasks", lambda: len(self.ledger.read("accepted")) >= goal)
+
     # producing
 
     def emit(self, count: int) -> None:
@@ -195,7 +201,7 @@ class Run:
             self.wait("the queue drained", self._drained)
         except NotInjected as error:
             report.problems.append(f"{error}: {self.stats()}")
-        report.fenced += self.fleet.stop()
+        report.fenced, self.deferred = self.fleet.stop()
         committed = commit_ledger(self.look, self.ledger_keys)
         executed = ExecutionLedger.read(self.directory)
         numbers = self.stats()

@@ -1,8 +1,10 @@
 """What a worker process of a run is: `python -m ttp.chaos.worker_process DIRECTORY STALL POISON`.
 
-Writes, when it ends in good order, how many of its commits were refused: `fenced.<pid>`.
+Writes, when it ends in good order, how many of its commits were refused, and how many tasks it put off:
+`ended.<pid>`.
 """
 
+import json
 import os
 import signal
 import sys
@@ -10,8 +12,10 @@ from pathlib import Path
 
 from ttp.app import App
 from ttp.chaos.ledgers import ExecutionLedger
+from ttp.policy import CircuitBreaker, RetryPolicy
 from ttp.worker.pool import WorkerPool
 
+DOWN = "down"  # while a file of this name is there, what the handlers call is down
 SPIN = 2000  # turns of a loop in every task, so that a fault finds workers in their work
 
 
@@ -24,20 +28,25 @@ def main(directory: Path, stall: float, poison: int) -> None:
     """
     app = App("chaos")
     executed = ExecutionLedger(directory)
+    down = directory / DOWN
     committed = app.remote("committed", queue="ledger")
 
     def work(n: int) -> None:
         executed.write(n)
         if poison and n % poison == poison - 1:
             os.kill(os.getpid(), signal.SIGABRT)
+        if down.exists():
+            raise ConnectionError("down")
         committed.emit(n)  # a child commits with its parent, or not at all
         sum(range(SPIN))
 
-    app.task(name="work")(work)
+    breaker = CircuitBreaker("dependency", wait=0.5, max_wait=0.5, ramp=0.5, clock=app.clock)
+    app.task(name="work", retry=RetryPolicy(max_attempts=50, max_delay=0.5), breaker=breaker)(work)
     pool = WorkerPool(app, queues=["default"], stall=stall)
     pool.run()
-    fenced = pool.worker.stats.slot.process("fenced") if pool.worker is not None else 0
-    (directory / f"fenced.{os.getpid()}").write_text(str(fenced))
+    slot = pool.worker.stats.slot if pool.worker is not None else None
+    counted = (slot.process("fenced"), slot.total("deferred")) if slot is not None else (0, 0)
+    (directory / f"ended.{os.getpid()}").write_text(json.dumps(counted))
     app.close()
 
 

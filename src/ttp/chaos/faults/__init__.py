@@ -25,6 +25,7 @@ class Fault:
 FAULTS = {
     "kill-worker": Fault(processes.kill_worker, (5_000, 2), (1_000_000, 1_000)),
     "pause-worker": Fault(processes.pause_worker, (5_000, 1), (1_000_000, 500)),
+    "kill-producer": Fault(processes.kill_producer, (2_000, 3), (100_000, 200)),
     "lost-reply": Fault(network.lost_reply, (2_000, 20), (100_000, 2_000)),
     "cut": Fault(network.cut, (2_000, 60), (100_000, 12_000)),
     "restart-server": Fault(servers.restart_server, (5_000, 2), (1_000_000, 100)),
@@ -35,4 +36,6 @@ FAULTS = {
     "poison": Fault(processes.poison, (400, 1), (10_000, 20)),
     "oversize": Fault(frames.oversize, (1_000, 10), (100_000, 1_000)),
     "corrupt": Fault(frames.corrupt, (1_000, 20), (100_000, 1_000)),
+    "version-skew": Fault(frames.version_skew, (1_000, 20), (100_000, 1_000)),
+    "breaker": Fault(processes.dependency_down, (2_000, 1), (100_000, 20)),
 }

@@ -1,16 +1,16 @@
 """Faults of what is sent: tasks over the limit, frames that are damaged, frames of other versions."""
 
 import secrets
-from collections.abc import Callable
 
 from ttp.chaos.report import Report
 from ttp.chaos.run import Run
 from ttp.coordination import commands
 from ttp.coordination.server_binary import ServerBinary
 from ttp.errors import SerializationError
-from ttp.native import FrameView, pack
+from ttp.native import crc32c, pack
 
 TASK_LIMIT = 128 * 1024  # bytes of one task's arguments
+REQUIRED, OPTIONAL = 6, 7  # bytes of a frame's header: flags that must be known, and flags that need not
 
 
 def oversize(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
@@ -32,44 +32,53 @@ def oversize(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
 
 def corrupt(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
     """Frames with a flipped bit, sent as good ones are: each becomes a dead letter, and harms no other."""
-
-    def damage(run: Run, frame: bytes) -> bytes:
-        place = run.rng.randrange(len(frame))
-        return frame[:place] + bytes([frame[place] ^ 1 << run.rng.randrange(8)]) + frame[place + 1 :]
-
-    return _strange("corrupt", binary, tasks, seed, count, damage)
-
-
-def _strange(
-    fault: str, binary: ServerBinary, tasks: int, seed: int, count: int, change: Callable[[Run, bytes], bytes]
-) -> Report:
-    """Frames that no worker can read, between good ones."""
-    with Run(fault, binary, tasks=tasks, seed=seed, count=count) as run:
-        model = _a_frame(run)
+    with Run("corrupt", binary, tasks=tasks, seed=seed, count=count) as run:
+        model = _frames(run, 1)[0]
         feeder = run.feed()
         for _ in range(count):
-            fid = secrets.randbits(63) + 1
-            say = commands.submit(
-                run.keys,
-                priority=1,
-                chain=f"{fid:x}",
-                prev=None,
-                fid=fid,
-                due_ms=None,
-                tasks=len(FrameView(model)),
-                limit=1 << 30,
-                frame=change(run, model),
-            )
-            status, _ = commands.submit_reply(run.look.call(*say))
-            run.report.injected += status == "OK"
+            place = run.rng.randrange(len(model))
+            flipped = bytes([model[place] ^ 1 << run.rng.randrange(8)])
+            run.report.injected += _submit(run, model[:place] + flipped + model[place + 1 :])
         feeder.finish()
         return run.judge(dead=run.report.injected, strange=True)
 
 
-def _a_frame(run: Run) -> bytes:
-    """The bytes of a good frame of one task."""
-    source = run.app.remote("work", queue="ledger-of-none")
-    source.emit(0)
-    run.app.flush(5.0)
-    ((_, fields),) = run.look.call("XRANGE", run.app.keys("ledger-of-none").stream(1), "-", "+")
-    return bytes(dict(zip(fields[::2], fields[1::2], strict=True))[b"f"])
+def version_skew(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """Frames of a later version: an unknown optional flag is passed over, an unknown required one is a dead letter."""
+    with Run("version-skew", binary, tasks=tasks, seed=seed, count=count) as run:
+        frames = _frames(run, count)
+        feeder = run.feed()
+        refused = 0
+        for number, frame in enumerate(frames):
+            required = number % 2 == 1
+            newer = bytearray(frame)
+            newer[REQUIRED if required else OPTIONAL] |= 0x40
+            newer[-4:] = crc32c(bytes(newer[:-4])).to_bytes(4, "little")
+            run.report.injected += _submit(run, bytes(newer))
+            refused += required
+            if not required:
+                run.ledger.write("tried", number, number + 1)
+                run.ledger.write("accepted", number, number + 1)
+        feeder.finish()
+        return run.judge(dead=refused, strange=True)
+
+
+def _frames(run: Run, count: int) -> list[bytes]:
+    """Good frames of one task each, numbered from 0; the producer's own tasks follow."""
+    app, aside = run.app, "aside"
+    task = app.remote("work", queue=aside)
+    for number in range(count):
+        task.emit(number)
+        app.flush(5.0)
+    run.next_number = count
+    entries = run.look.call("XRANGE", app.keys(aside).stream(1), "-", "+")
+    return [dict(zip(fields[::2], fields[1::2], strict=True))[b"f"] for _, fields in entries]
+
+
+def _submit(run: Run, frame: bytes) -> bool:
+    """Offer a frame of one task as a producer of its own; whether it is accepted."""
+    fid = secrets.randbits(63) + 1
+    say = commands.submit(
+        run.keys, priority=1, chain=f"{fid:x}", prev=None, fid=fid, due_ms=None, tasks=1, limit=1 << 30, frame=frame
+    )
+    return commands.submit_reply(run.look.call(*say))[0] == "OK"

@@ -4,11 +4,14 @@ import signal
 import time
 from functools import partial
 
+from ttp.chaos.fleet import spawn
 from ttp.chaos.report import Report
 from ttp.chaos.run import Run
+from ttp.chaos.worker_process import DOWN
 from ttp.coordination.server_binary import ServerBinary
 
 STALL = 2.0  # seconds
+MIN_CALLS = 20  # of which half must fail before a breaker opens
 
 
 def kill_worker(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
@@ -50,6 +53,56 @@ def pause_worker(binary: ServerBinary, tasks: int, seed: int, count: int) -> Rep
         if report.fenced < count:
             report.problems.append(f"{report.fenced} stale commits seen refused, not {count}")
         return report
+
+
+def kill_producer(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """SIGKILL of a producer in the midst of its sending: what it was told is accepted stays so.
+
+    What it was not told of may or may not be accepted, and is not sent again. Recovered with the successor's
+    first accepted batch.
+    """
+    with Run("kill-producer", binary, tasks=tasks, seed=seed, count=count) as run:
+        begun = 0.0
+        for _ in range(count):
+            with spawn("ttp.chaos.producer_process", str(run.app.url), run.directory, run.next_number) as producer:
+                try:
+                    run.accepted_more(run.rng.randint(1, 500))
+                finally:
+                    producer.kill()
+            run.report.injected += 1
+            run.next_number = max(run.ledger.read("tried")) + 1
+            begun = time.monotonic()
+        run.emit(1)
+        run.report.recoveries.append(time.monotonic() - begun)
+        run.going_on = False
+        run.feed().finish()
+        return run.judge()
+
+
+def dependency_down(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
+    """What the handlers call is down: the breaker opens, tasks are put off, and none fails for good."""
+    with Run("breaker", binary, tasks=tasks, seed=seed, count=count) as run:
+        down = run.directory / DOWN
+        feeder = run.feed()
+        for _ in range(count):
+            run.wait_for_work()
+            down.touch()
+            goal = run.stats().retried + MIN_CALLS
+            run.wait("failed calls", partial(_failed, run, goal))
+            run.report.injected += 1
+            begun, ended = time.monotonic(), run.ended()
+            down.unlink()
+            run.recovered_after(begun, ended)
+        feeder.finish()
+        report = run.judge()
+        if not run.deferred:
+            report.problems.append("the breaker put no task off")
+        return report
+
+
+def _failed(run: Run, goal: int) -> bool:
+    run.ended()
+    return run.stats().retried >= goal
 
 
 def poison(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:

@@ -1,0 +1,276 @@
+"""`make mutants`: takes out each guard of the scripts and of the client in turn, and shows which test notices.
+
+A mutant is a copy of the shipped source with one text replaced. It is killed by its named test failing on it,
+while that test passes on an unchanged copy. Exits with 1 if any mutant survives.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+AT_A_TIME = 2
+
+LAUNCH = """
+import sys
+# An editable install has a finder of its own, which comes before PYTHONPATH.
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in type(finder).__module__]
+import ttp
+if not ttp.__file__.startswith(sys.argv[1]):
+    sys.exit(f"not the copy is tested, but {ttp.__file__}")
+import pytest
+sys.exit(pytest.main(sys.argv[2:]))
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A guard of a file below src/ttp, what stands in its place, and the test that notices."""
+
+    file: str
+    guard: str
+    instead: str
+    test: str
+
+
+_LUA = "coordination/scripts/"
+_SUBMIT = "tests/integration/test_scripts.py::TestSubmit::"
+_TICK = "tests/integration/test_scripts.py::TestTick::"
+_CLAIM = "tests/integration/test_scripts.py::TestClaim::"
+_BURY = "tests/integration/test_scripts.py::TestBury::"
+_COMMIT = "tests/integration/test_scripts_commit.py::TestCommit::"
+_RESULTS = "tests/integration/test_scripts_commit.py::TestResults::"
+_CHAIN = "tests/unit/test_chain.py::"
+_OBSERVER = "tests/unit/test_observer.py::"
+_DRAFT = "tests/unit/test_draft.py::"
+_STOP = "tests/integration/test_stop_in_outage.py::"
+
+MUTANTS = [
+    Mutant(
+        _LUA + "submit.lua",
+        "if last ~= ARGV[1] then return {'NO', last} end",
+        "",
+        _SUBMIT + "test_a_chain_continues_and_nothing_else_is_accepted",
+    ),
+    Mutant(
+        _LUA + "submit.lua",
+        "if tonumber(redis.call('HGET', c, 'bytes') or 0) + #frame > limit then return {'FULL', last} end",
+        "",
+        _SUBMIT + "test_over_the_limit_is_full_and_changes_nothing",
+    ),
+    Mutant(
+        _LUA + "submit.lua",
+        "if string.find(count.err, 'OOM', 1, true) then return {'FULL', last} end",
+        "",
+        _SUBMIT + "test_out_of_memory_is_full_and_changes_nothing",
+    ),
+    Mutant(
+        _LUA + "submit.lua",
+        "return redis.error_reply('BADARGS submit')",
+        "",
+        _SUBMIT + "test_bad_arguments_change_nothing",
+    ),
+    Mutant(
+        _LUA + "submit.lua",
+        "redis.call('SET', p, fid, 'PX', 86400000)",
+        "",
+        _SUBMIT + "test_a_chain_continues_and_nothing_else_is_accepted",
+    ),
+    Mutant(
+        _LUA + "submit.lua",
+        "string.format('%.0f-%s', count, fid)",
+        "string.format('%.0f-0', count)",
+        _SUBMIT + "test_ids_are_exact_beyond_what_a_double_holds",
+    ),
+    Mutant(
+        _LUA + "append.lua",
+        "string.format('%.0f-%s',",
+        "string.format('%.0f-0',",
+        _COMMIT + "test_an_entry_bears_the_fid_of_its_frame",
+    ),
+    Mutant(
+        _LUA + "commit.lua",
+        "if redis.call('XACK', source, 'g', id) == 0 then return {'FENCED', ''} end",
+        "redis.call('XACK', source, 'g', id)",
+        _COMMIT + "test_only_the_first_commit_counts",
+    ),
+    Mutant(
+        _LUA + "commit.lua",
+        "until delivered[1][2][1][1] == held",
+        "until true",
+        _COMMIT + "test_a_held_frame_is_delivered_though_a_stray_one_lies_before_it",
+    ),
+    Mutant(
+        _LUA + "commit.lua",
+        "if not sound then",
+        "if false then",
+        _COMMIT + "test_a_bad_placement_leaves_the_entry_as_it_was",
+    ),
+    Mutant(
+        _LUA + "commit.lua",
+        "if not number then return redis.error_reply('BADARGS commit ' .. i) end",
+        "number = number or 0",
+        _COMMIT + "test_bad_numbers_leave_the_entry_as_it_was",
+    ),
+    Mutant(_LUA + "commit.lua", "sound = not holds", "sound = true", _COMMIT + "test_two_held_frames_are_refused"),
+    Mutant(
+        _LUA + "commit.lua",
+        "if group.err then return group end",
+        "",
+        _COMMIT + "test_a_held_frame_needs_its_group_before_anything_is_written",
+    ),
+    Mutant(
+        _LUA + "commit.lua",
+        "-- The fence,",
+        "redis.call('HINCRBY', c, 'done', 0) -- The fence,",
+        _COMMIT + "test_out_of_memory_it_passes",
+    ),
+    Mutant(
+        _LUA + "commit.lua",
+        "ttl = math.max(ttl, 86400000)",
+        "",
+        _RESULTS + "test_tasks_without_an_outcome_keep_the_hash",
+    ),
+    Mutant(
+        _LUA + "tick.lua",
+        "redis.call('HDEL', KEYS[1], '')",
+        "",
+        _TICK + "test_it_beats_and_promotes_out_of_memory",
+    ),
+    Mutant(
+        _LUA + "claim.lua",
+        ", 'RETRYCOUNT', deliveries)",
+        ")",
+        _CLAIM + "test_deliveries_rise_only_where_the_worker_crashed",
+    ),
+    Mutant(
+        _LUA + "claim.lua",
+        "if #redis.call('XPENDING', KEYS[i], 'g', '-', '+', 1, from) > 0 then return out end",
+        "",
+        _CLAIM + "test_a_consumer_is_forgotten_only_when_it_has_nothing_anywhere",
+    ),
+    Mutant(
+        _LUA + "bury.lua",
+        "if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return {'GONE', ''} end",
+        "redis.call('XDEL', KEYS[1], ARGV[1])",
+        _BURY + "test_one_is_revived_and_the_rest_stays_dead",
+    ),
+    Mutant(
+        "producer/chain.py",
+        "self.id = os.urandom(12).hex()",
+        "pass",
+        _CHAIN + "test_a_chain_that_another_continued_starts_anew",
+    ),
+    Mutant(
+        "producer/chain.py",
+        " or frame.fid in self._doubtful",
+        "",
+        _CHAIN + "test_what_may_be_on_the_server_is_not_taken_back",
+    ),
+    Mutant(
+        "producer/chain.py",
+        "self._doubtful.update(self._frames[i].fid for i in range(self._sent))",
+        "pass",
+        _CHAIN + "test_what_may_be_on_the_server_is_not_taken_back",
+    ),
+    Mutant(
+        "producer/chain.py",
+        "self._sent = max(0, self._sent - 1)",
+        "pass",
+        _CHAIN + "test_accepted_once_and_in_order",
+    ),
+    Mutant(
+        "worker/observer.py",
+        "now - seen.missing_at >= 1.0 and ",
+        "",
+        _OBSERVER + "test_death_needs_two_scans_a_second_apart",
+    ),
+    Mutant(
+        "worker/observer.py",
+        " and self._long_connected(now)",
+        "",
+        _OBSERVER + "test_nobody_is_dead_before_the_observer_is_connected_for_a_lease",
+    ),
+    Mutant("worker/observer.py", "if name == me:", "if False:", _OBSERVER + "test_oneself_is_never_judged"),
+    Mutant(
+        "worker/commits.py",
+        "if job.over or job.drafted:",
+        "if job.over:",
+        _DRAFT + "test_a_job_whose_last_commit_is_drafted_is_not_split",
+    ),
+    Mutant(
+        "worker/inbox.py",
+        "if len(view) != entry.tasks:",
+        "if False:",
+        _DRAFT + "test_a_frame_of_another_number_of_tasks_than_its_entry_says_is_corrupt",
+    ),
+    Mutant(
+        "worker/inbox.py",
+        "if crashes >= CRASHES - 1 and len(view) > 1:",
+        "if False:",
+        _DRAFT + "test_frames_that_killed_workers",
+    ),
+    Mutant(
+        "worker/wire.py",
+        " and self._connection.connected",
+        "",
+        _STOP + "test_a_stopped_worker_ends_without_a_server",
+    ),
+]
+
+
+def copy(directory: Path, mutant: Mutant | None) -> Path:
+    """A copy of the source, with the mutant's guard replaced. ValueError unless its text is there exactly once."""
+    source = directory / "src"
+    shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    if mutant is not None:
+        file = source / "ttp" / mutant.file
+        text = file.read_text()
+        if text.count(mutant.guard) != 1:
+            raise ValueError(f"{mutant.file} has {mutant.guard!r} {text.count(mutant.guard)} times, not once")
+        file.write_text(text.replace(mutant.guard, mutant.instead))
+    return source
+
+
+def run(mutant: Mutant | None, tests: list[str]) -> subprocess.CompletedProcess[str]:
+    """The tests on a copy of the source."""
+    with tempfile.TemporaryDirectory(prefix="ttp-mutant-") as directory:
+        source = copy(Path(directory), mutant)
+        environment = os.environ | {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-c", LAUNCH, str(source), "-x", "-q", "-p", "no:cacheprovider", *tests]
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+
+def verdict(done: subprocess.CompletedProcess[str]) -> str:
+    """Killed only if a test ran and failed: neither a typing error nor a missing test counts."""
+    if done.returncode == 0:
+        return "SURVIVED"
+    return "killed" if done.returncode == 1 and "failed" in done.stdout else f"not run: {done.stdout[-500:]}"
+
+
+def main() -> int:
+    """Print the table of all mutants."""
+    clean = run(None, sorted({mutant.test for mutant in MUTANTS}))
+    if clean.returncode != 0:
+        sys.stderr.write(f"the tests fail without a mutant:\n{clean.stdout[-3000:]}\n")
+        return 1
+    left = 0
+    with ThreadPoolExecutor(AT_A_TIME) as pool:
+        for mutant, done in zip(MUTANTS, pool.map(lambda m: run(m, [m.test]), MUTANTS), strict=True):
+            said = verdict(done)
+            left += said != "killed"
+            guard = mutant.guard if len(mutant.guard) <= 60 else mutant.guard[:57] + "…"
+            test = mutant.test.rpartition("::")[2]
+            sys.stdout.write(f"{said:8}  {mutant.file.rpartition('/')[2]:12}  {guard:60}  {test}\n")
+            sys.stdout.flush()
+    sys.stdout.write(f"{len(MUTANTS)} mutants, {left} left alive\n")
+    return 1 if left else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
