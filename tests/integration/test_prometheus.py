@@ -7,17 +7,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 
 import ttp
-from http_worker import free_port, get, http_worker, until
+from http_worker import get, http_worker, until
+from real_prometheus import DEPLOY, PROMETHEUS, Prometheus
 from real_server import BINARIES, Server
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "ttp.json").read_text())
-PROMETHEUS, PROMTOOL = shutil.which("prometheus"), shutil.which("promtool")
+PROMTOOL = shutil.which("promtool")
 
 pytestmark = pytest.mark.skipif(
     not (PROMETHEUS and PROMTOOL), reason="no prometheus and promtool here (Debian: apt install prometheus)"
@@ -43,41 +42,6 @@ def promtool(*arguments: str | Path, given: str | None = None) -> None:
         [PROMTOOL, *arguments], input=given, capture_output=True, text=True, check=False, cwd=DEPLOY / "prometheus"
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-class Prometheus:
-    """One that scrapes this port every 200 ms, with our rules."""
-
-    def __init__(self, directory: Path, target: int) -> None:
-        assert PROMETHEUS is not None
-        config = {
-            "global": {"scrape_interval": "200ms", "evaluation_interval": "200ms"},
-            "rule_files": [str(DEPLOY / "prometheus" / "ttp.rules.yml")],
-            "scrape_configs": [{"job_name": "ttp", "static_configs": [{"targets": [f"127.0.0.1:{target}"]}]}],
-        }
-        (directory / "prometheus.yml").write_text(json.dumps(config))  # JSON is YAML
-        self._port = free_port()
-        self.process = subprocess.Popen(
-            [
-                PROMETHEUS,
-                f"--config.file={directory / 'prometheus.yml'}",
-                f"--storage.tsdb.path={directory / 'data'}",
-                f"--web.listen-address=127.0.0.1:{self._port}",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def ask(self, expression: str) -> list[Any]:
-        """The result of an instant query; AssertionError if Prometheus refuses it."""
-        status, text = get(self._port, "/api/v1/query?" + urlencode({"query": expression}))
-        assert status in (200, 503), f"{expression}: {text}"
-        return list(json.loads(text)["data"]["result"]) if status == 200 else []
-
-    def value(self, expression: str) -> float | None:
-        """The one number it gives."""
-        found = self.ask(expression)
-        return float(found[0]["value"][1]) if len(found) == 1 else None
 
 
 def expressions(panel: dict[str, Any]) -> list[str]:

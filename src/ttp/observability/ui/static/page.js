@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const KEPT = 300; // points of a chart: one a second
 const FEWEST = 60; // points that fill a chart while there are fewer
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
-const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
+const short = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 4 });
 let state = null;
 let points = [];
 
@@ -20,6 +20,7 @@ function put(id, text) {
   if ($(id).textContent !== text) $(id).textContent = text;
 }
 
+const total = (n) => (n < 1e6 ? whole.format(n) : short.format(n));
 const rate = (n) => (n === null ? "–" : n > 0 && n < 10 ? n.toFixed(1) : n < 100_000 ? whole.format(n) : short.format(n));
 
 function duration(us) { // → [number, unit]
@@ -37,11 +38,11 @@ function since(seconds) {
 
 // tables
 
-function cell(label, text, className) {
+function cell(label, text, className, title = text) {
   const out = element("td");
   out.dataset.label = label;
   out.append(element("span", className ?? (text === "0" ? "zero" : ""), text));
-  out.title = text;
+  out.title = title;
   return out;
 }
 
@@ -57,7 +58,7 @@ function queueRow(q) {
   name.append(element("span", "app", `${q.app} / `), element("span", "", q.queue));
   row.append(
     name, cell("tasks", whole.format(q.tasks)), cell("accepted/s", rate(q.rates.accepted)), cell("done/s", rate(q.rates.done)),
-    cell("retries waiting", whole.format(q.waiting), q.waiting ? "warn" : "zero"), cell("done, ever", whole.format(q.done)),
+    cell("retries waiting", whole.format(q.waiting), q.waiting ? "warn" : "zero"), cell("done, ever", total(q.done), undefined, whole.format(q.done)),
     cell("dead, ever", whole.format(q.dead), q.dead ? "bad" : "zero"),
   );
   return row;
@@ -98,9 +99,10 @@ function roundUp(value) { // to 1, 2 or 5 times a power of ten
 }
 
 class Chart {
-  // series: [index into a point, class, fill below, name]; least: of what the top stands for; say: value → text
-  constructor(id, title, series, least, say) {
-    Object.assign(this, { box: $(`${id}-chart`), at: $(`${id}-at`), title, series, least, say, cursor: null });
+  // series: [index into a point, class, fill below, name]; least: of what the top stands for;
+  // share: of the values that must be below it; say: value → text
+  constructor(id, title, series, least, share, say) {
+    Object.assign(this, { box: $(`${id}-chart`), at: $(`${id}-at`), title, series, least, share, say, cursor: null });
     this.box.addEventListener("pointermove", (event) => this.point(event));
     this.box.addEventListener("pointerleave", () => { this.cursor = null; this.draw(); });
   }
@@ -113,10 +115,10 @@ class Chart {
 
   draw() {
     const seen = points.flatMap((p) => this.series.map(([i]) => p[i])).filter((v) => v !== null);
-    const top = roundUp(Math.max(this.least, ...seen));
+    const top = roundUp(Math.max(this.least, seen.sort((a, b) => a - b)[Math.floor((seen.length - 1) * this.share)] ?? 0));
     const wide = Math.max(points.length, FEWEST);
     const place = (n) => ((wide - points.length + n) / (wide - 1)) * 1000;
-    const height = (v) => 100 - (v / top) * 96;
+    const height = (v) => 100 - Math.min(1.04, v / top) * 96; // what is beyond runs along the edge
     const svg = shape("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img" });
     const last = points.at(-1);
     svg.setAttribute("aria-label", `${this.title}, last ${since(wide)}${last ? `; now ${this.words(last)}` : ""}`);
@@ -163,8 +165,8 @@ class Chart {
 }
 
 const charts = [
-  new Chart("rate", "Tasks a second", [[1, "a", false, "accepted"], [2, "b", true, "done"]], 10, (v) => rate(v)),
-  new Chart("wait", "Wait before the start", [[5, "a", false, "p99"], [4, "b", true, "p50"]], 5000, (v) => (v ? duration(v).join(" ") : "0")),
+  new Chart("rate", "Tasks a second", [[1, "a", false, "accepted"], [2, "b", true, "done"]], 10, 1, (v) => rate(v)),
+  new Chart("wait", "Wait before the start", [[5, "a", false, "p99"], [4, "b", true, "p50"]], 5000, 0.97, (v) => (v ? duration(v).join(" ") : "0")),
 ];
 
 // dead letters
@@ -293,7 +295,7 @@ function show(next) {
   document.title = `${rate(state.rates.done)}/s · ttp`;
   put("f-done", rate(state.rates.done));
   put("f-accepted", rate(state.rates.accepted));
-  put("f-tasks", state.totals.tasks < 1e6 ? whole.format(state.totals.tasks) : short.format(state.totals.tasks));
+  put("f-tasks", total(state.totals.tasks));
   const [wait, unit] = duration(state.p99_us);
   put("f-p99", wait);
   put("f-p99-unit", unit);
