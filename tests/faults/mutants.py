@@ -134,6 +134,12 @@ MUTANTS = [
         _LUA + "commit.lua",
         "ttl = math.max(ttl, 86400000)",
         "",
+        _RESULTS + "test_tasks_that_go_back_keep_the_hash_for_a_day",
+    ),
+    Mutant(
+        _LUA + "commit.lua",
+        "if last_due > 0 then ttl = math.max(ttl, 86400000 + last_due - now_ms(numbers[9])) end",
+        "",
         _RESULTS + "test_tasks_without_an_outcome_keep_the_hash",
     ),
     Mutant(

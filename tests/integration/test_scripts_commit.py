@@ -210,6 +210,11 @@ class TestResults:
         queue.commit(again, done=1, results=Results(9, PRODUCER, 1000, b"last"))
         assert queue.connection.call("PTTL", queue.keys.results(9)) <= 1000
 
+    def test_tasks_that_go_back_keep_the_hash_for_a_day(self, queue: Queue) -> None:
+        entry = queue.deliver(fid=9, results_ttl_ms=5000)
+        queue.commit(entry, ready(10), done=2, results=Results(9, PRODUCER, 1000, b"blocks"))
+        assert DAY - 60_000 < queue.connection.call("PTTL", queue.keys.results(9)) <= DAY
+
     def test_a_retry_alone_is_no_outcome(self, queue: Queue) -> None:
         entry = queue.deliver(fid=9, tasks=1, results_ttl_ms=DAY)
         retry = Placement("delayed", b"retry", 10, 1, 1, due_ms=1)
