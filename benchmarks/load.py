@@ -1,5 +1,5 @@
 """A producer process: `load.py emit N`, `many N`, `paced RATE SECONDS`, `idle N`, `waits N`,
-`threads THREADS N`, `handoffs THREADS N`.
+`threads THREADS N`, `handoffs THREADS N`, `columns N`.
 """
 
 import ctypes
@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Callable
 
 import harness
-from workload import app, echo, noop, stamped, summary, wait_1_ms
+from workload import app, echo, noop, stamped, summary, total, wait_1_ms
 
+import ttp
 from ttp.native import Histogram
 
 WARM_UP = 1.0  # seconds of a paced load that are not recorded
@@ -35,6 +36,20 @@ def waits(count: int) -> dict[str, float]:
     for n in range(count):
         wait_1_ms.emit(n)
     app.flush()
+    return {"begun": begun, "ended": time.monotonic()}
+
+
+def columns(count: int) -> dict[str, float]:
+    """Submit columns of (device, timestamp, value), a million events a call."""
+    import numpy as np  # noqa: PLC0415 - this role alone needs it
+
+    rows = min(count, 1_000_000)
+    device = ttp.Dictionary(np.arange(rows) % 100, [f"pump-{n}" for n in range(100)])
+    at = np.datetime64("2026-01-01", "us") + np.arange(rows)
+    value = np.arange(rows, dtype=float)
+    begun = time.monotonic()
+    for _ in range(count // rows):
+        total.submit_columns(device=device, at=at, value=value)
     return {"begun": begun, "ended": time.monotonic()}
 
 
@@ -142,7 +157,7 @@ def pace(rate: int, seconds: float, send: Callable[[int], object]) -> dict[str, 
 if __name__ == "__main__":
     roles: dict[str, Callable[..., object]]
     roles = {"emit": emit, "waits": waits, "many": many, "idle": idle, "paced": paced}
-    roles |= {"threads": threads, "handoffs": handoffs}
+    roles |= {"threads": threads, "handoffs": handoffs, "columns": columns}
     role = roles[sys.argv[1]]
     with app:
         harness.play(lambda: role(*map(int, sys.argv[2:])))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import columns
 import environment
 import latency
 import memory
@@ -123,6 +124,12 @@ LINES = [
         lambda run: rate(run["results"]["many"]["rate"]),
         lambda run: rate(run["results"]["many_pure"]["rate"]),
     ),
+    Line(
+        "events in columns, summed by a batch handler",
+        "≥ 10 M/s",
+        lambda run: run["columns"]["rate"] >= 1e7,
+        lambda run: rate(run["columns"]["rate"]),
+    ),
     _latency(1_000, 0.3),
     _latency(10_000, 0.3),
     _latency(100_000, 0.3),
@@ -199,6 +206,7 @@ def main() -> None:
         steps: dict[str, Callable[[], Any]] = {
             "startup": startup.measure,
             "throughput": lambda: throughput.measure(bench, tasks),
+            "columns": lambda: columns.measure(bench, tasks * 5),
             "latency": lambda: latency.measure(bench),
             "results": lambda: results.measure(bench, tasks // 5),
             "memory": lambda: memory.measure(bench, tasks * 10),

@@ -5,6 +5,8 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import ttp
@@ -54,3 +56,21 @@ def stamped(scheduled_ns: int) -> None:
     """Record how long ago the task was due; 0 is warming up."""
     if scheduled_ns:
         latencies.record(time.monotonic_ns() - scheduled_ns)
+
+
+@dataclass
+class Reading:
+    """An event of a device."""
+
+    device: str
+    at: datetime
+    value: float
+
+
+sums: list[float] = []
+
+
+@app.batch(Reading, retry=retry, max_events=65_535)
+def total(batch: ttp.Batch[Reading]) -> None:
+    """Sum the values."""
+    sums.append(float(batch["value"].sum()))

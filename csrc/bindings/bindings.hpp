@@ -8,6 +8,7 @@
 #include <pybind11/pybind11.h>
 
 void bind_codec(pybind11::module_& module);
+void bind_columns(pybind11::module_& module);
 void bind_frame_view(pybind11::module_& module);
 void bind_pool(pybind11::module_& module);
 void bind_frame_writer(pybind11::module_& module);

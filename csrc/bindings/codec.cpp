@@ -1,5 +1,6 @@
 // pack, unpack, crc32c, encode_row, encode_frame: the codec as functions.
 #include "bindings.hpp"
+#include "columns.hpp"
 #include "py_decode.hpp"
 #include "py_encode.hpp"
 #include "to_python.hpp"
@@ -11,22 +12,6 @@ namespace py = pybind11;
 namespace ttp::bindings {
 
 namespace {
-
-// The bytes of any object with a contiguous buffer.
-class Buffer {
- public:
-  explicit Buffer(py::handle object) {
-    if (PyObject_GetBuffer(object.ptr(), &view_, PyBUF_SIMPLE) != 0) throw py::error_already_set();
-  }
-  ~Buffer() { PyBuffer_Release(&view_); }
-  Buffer(const Buffer&) = delete;
-  Buffer& operator=(const Buffer&) = delete;
-
-  Bytes bytes() const noexcept { return {static_cast<const uint8_t*>(view_.buf), static_cast<size_t>(view_.len)}; }
-
- private:
-  Py_buffer view_;
-};
 
 py::bytes to_bytes(const ByteWriter& out) { return py::bytes(reinterpret_cast<const char*>(out.data()), out.size()); }
 

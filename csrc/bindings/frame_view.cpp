@@ -1,6 +1,7 @@
 #include "frame_view.hpp"
 
 #include "bindings.hpp"
+#include "columns.hpp"
 #include "py_decode.hpp"
 
 #include <vector>
@@ -30,7 +31,27 @@ size_t PyFrameView::checked_row(py::ssize_t row) const {
 }
 
 py::object PyFrameView::arguments(py::ssize_t row) const {
-  return owned(Decoder(view_.row(checked_row(row))).arguments());
+  if (!view_.columnar()) return owned(Decoder(view_.row(checked_row(row))).arguments());
+  ByteWriter out(kMaxFrame);
+  if (!write_row(out, view_.columns(), checked_row(row))) throw std::bad_alloc();
+  return owned(Decoder({out.data(), out.size()}).arguments());
+}
+
+py::list PyFrameView::columns() const {
+  py::list out;
+  if (!view_.columnar()) return out;
+  const auto whole = owned(PyMemoryView_FromObject(data_.ptr()));
+  const uint8_t* base = bytes_of(data_).data;
+  const auto part = [&](Bytes bytes) {
+    const auto begin = bytes.size == 0 ? py::ssize_t{0} : bytes.data - base;
+    return whole[py::slice(begin, begin + static_cast<py::ssize_t>(bytes.size), 1)];
+  };
+  for (size_t i = 0; i < view_.columns().size(); ++i) {
+    const Column column = view_.columns()[i];
+    out.append(py::make_tuple(py::str(column.name.data(), column.name.size()), static_cast<int>(column.type),
+                              part(column.validity), part(column.data), part(column.offsets), part(column.values)));
+  }
+  return out;
 }
 
 py::bytes PyFrameView::derive(const py::object& rows, const py::int_& fid, const py::object& attempt,
@@ -49,9 +70,19 @@ py::bytes PyFrameView::derive(const py::object& rows, const py::int_& fid, const
     const size_t row = checked_row(number);
     if (!chosen.empty() && row <= chosen.back()) throw py::value_error("rows must rise");
     chosen.push_back(row);
-    size += view_.row(row).size;
+    if (!view_.columnar()) size += view_.row(row).size;
   }
   if (chosen.empty()) throw py::value_error("a frame holds 1 to 4096 rows");
+  if (view_.columnar()) {
+    std::vector<GatheredColumn> gathered;
+    std::vector<Column> all;
+    for (size_t i = 0; i < view_.columns().size(); ++i) {
+      gathered.emplace_back(view_.columns()[i], chosen);
+      all.push_back(gathered.back().column());
+    }
+    return new_column_frame(header, view_.name(), view_.queue(), all, chosen.size(),
+                            [&](size_t i) { return view_.index(chosen[i]); });
+  }
   const FrameLayout layout(view_.name().size(), view_.queue().size(), size, chosen.size(), true);
   return new_frame(
       header, layout, view_.name(), view_.queue(), [&](size_t i) { return view_.row(chosen[i]); },
@@ -89,6 +120,10 @@ void bind_frame_view(pybind11::module_& module) {
       .def(
           "index", [](const PyFrameView& self, py::ssize_t row) { return self.view().index(self.checked_row(row)); },
           py::arg("row"), py::pos_only(), "The index of a row's task in its origin frame.")
+      .def_property_readonly("columnar", [](const PyFrameView& self) { return self.view().columnar(); })
+      .def("columns", &PyFrameView::columns,
+           "(name, type, validity, data, offsets, values) of each column, views into the frame; none of a frame of "
+           "rows.")
       .def("arguments", &PyFrameView::arguments, py::arg("row"), py::pos_only(),
            "Decode one row. CorruptFrame if it is not one.")
       .def("derive", &PyFrameView::derive, py::arg("rows"), py::pos_only(), py::kw_only(), py::arg("fid"),

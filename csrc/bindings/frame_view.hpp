@@ -14,6 +14,7 @@ class PyFrameView {
   size_t checked_row(py::ssize_t row) const;  // IndexError
 
   py::object arguments(py::ssize_t row) const;
+  py::list columns() const;
   py::bytes derive(const py::object& rows, const py::int_& fid, const py::object& attempt, const py::object& deferrals,
                    const py::object& crashes) const;
 

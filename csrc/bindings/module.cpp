@@ -16,6 +16,7 @@ PYBIND11_MODULE(_core, module) {
   module.attr("MAX_DEPTH") = ttp::kMaxDepth;
 
   bind_codec(module);
+  bind_columns(module);
   bind_frame_view(module);
   bind_pool(module);
   bind_frame_writer(module);

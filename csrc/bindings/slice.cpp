@@ -186,6 +186,50 @@ PyObject* slice_finish(PyObject* self, PyObject* args) {
   });
 }
 
+PyObject* slice_finish_rows(PyObject* self, PyObject* args, PyObject* kwargs) {
+  Py_ssize_t stop;
+  PyObject* number;
+  int keep = 0;
+  static const char* names[] = {"", "", "keep", nullptr};
+  if (PyArg_ParseTupleAndKeywords(args, kwargs, "nO|$p:finish_rows", const_cast<char**>(names), &stop, &number,
+                                  &keep) == 0)
+    return nullptr;
+  return guarded([&]() -> PyObject* {
+    SliceBody& body = slice(self)->body;
+    Outcome outcome;
+    if (!parse_outcome(number, outcome)) return nullptr;
+    if (body.current < 0 || body.thread != 0) throw py::value_error("only a row that was begun can end");
+    std::vector<Ref> gone;
+    if (outcome != Outcome::Done && keep == 0) drop_children(body, gone);
+    static constexpr uint8_t kNil = 0xc0;
+    const bool record = outcome == Outcome::Done && body.keeps_results();
+    for (;;) {
+      if (record) body.record(body.current, outcome, {&kNil, 1});
+      body.end(outcome);
+      body.pass_over();
+      const Py_ssize_t row = body.next.load(std::memory_order_relaxed);
+      if (row >= stop || row >= body.stop) break;
+      body.begin(row);
+    }
+    Py_RETURN_NONE;
+  });
+}
+
+PyObject* slice_withdraw(PyObject* self, PyObject*) {
+  SliceBody& body = slice(self)->body;
+  if (body.current < 0 || body.thread != 0) return value_error("only a row that was begun can be withdrawn"), nullptr;
+  return guarded([&]() -> PyObject* {
+    std::vector<Ref> gone;
+    drop_children(body, gone);
+    const Py_ssize_t row = body.current;
+    body.unrecord(row);
+    body.current = -1;
+    body.running.store(-1, std::memory_order_relaxed);
+    body.next.store(row, std::memory_order_relaxed);
+    Py_RETURN_NONE;
+  });
+}
+
 PyObject* slice_halt(PyObject* self, PyObject*) {
   slice(self)->body.halted = true;
   Py_RETURN_NONE;
@@ -257,6 +301,9 @@ PyMethodDef slice_methods[] = {
      "Call handler(*args, **kwargs) for each unstarted row; errors go to on_error(row, exception)."},
     {"begin", slice_begin, METH_O, "Mark the row (which must be `next`) running: for coroutines."},
     {"finish", slice_finish, METH_VARARGS, "End a row begun."},
+    {"finish_rows", as_method(slice_finish_rows), METH_VARARGS | METH_KEYWORDS,
+     "End the row begun and all after it, up to stop, with one outcome."},
+    {"withdraw", slice_withdraw, METH_NOARGS, "Take back the begin of a row: it is unstarted again."},
     {"halt", slice_halt, METH_NOARGS, "Make `run` return before it starts another row."},
     {"interrupt", slice_interrupt, METH_VARARGS,
      "Raise exception in the thread inside `run`, if `running` is still row; else False."},

@@ -4,7 +4,9 @@
 #pragma once
 
 #include "ttp/byte_cursor.hpp"
+#include "ttp/column.hpp"
 #include "ttp/crc32c.hpp"
+#include "ttp/text.hpp"
 
 #include <array>
 #include <cstddef>
@@ -17,6 +19,7 @@ namespace ttp {
 constexpr uint8_t kWireMajor = 1;
 constexpr size_t kMaxFrame = size_t{1} << 20;
 constexpr size_t kMaxRows = 4096;
+constexpr size_t kMaxColumnRows = 65'535;  // of a frame of columns
 constexpr size_t kMaxTask = size_t{128} << 10;
 constexpr size_t kMaxDepth = 32;
 constexpr size_t kMaxSections = 16;
@@ -27,13 +30,6 @@ constexpr uint16_t kFlagResults = 0x01;
 constexpr uint16_t kRequiredFlags = 0x00ff;  // of these, an unknown one refuses the frame
 
 using ProducerId = std::array<uint8_t, 12>;
-
-struct Bytes {
-  const uint8_t* data = nullptr;
-  size_t size = 0;
-
-  std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data), size}; }
-};
 
 struct FrameHeader {
   uint64_t fid = 0;
@@ -49,7 +45,9 @@ struct FrameHeader {
   bool derived() const noexcept { return origin != fid; }
 };
 
-enum class Section : uint16_t { Name = 1, Queue = 2, RowEnds = 3, Rows = 4, Index = 5 };
+enum class Kind : uint8_t { Rows = 0, Columns = 1 };
+
+enum class Section : uint16_t { Name = 1, Queue = 2, RowEnds = 3, Rows = 4, Index = 5, Schema = 6, Columns = 7 };
 
 // Where everything lies in a frame; all sizes and offsets in bytes.
 struct FrameLayout {
@@ -87,26 +85,39 @@ inline uint8_t* write_entry(uint8_t* to, Section type, size_t offset, size_t siz
 
 }  // namespace detail
 
-// Completes a frame whose sections lie in place: header, directory, padding, trailer.
-inline void finish_frame(uint8_t* frame, const FrameHeader& header, const FrameLayout& layout) noexcept {
-  using detail::store_le;
+namespace detail {
+
+inline void write_header(uint8_t* frame, const FrameHeader& header, Kind kind, size_t count, size_t length,
+                         size_t sections) noexcept {
   std::memcpy(frame, "TTPF", 4);
   frame[4] = kWireMajor;
-  frame[5] = 0;
+  frame[5] = static_cast<uint8_t>(kind);
   store_le(frame + 6, header.flags);
   store_le(frame + 8, static_cast<uint16_t>(kHeaderSize));
   frame[10] = header.priority;
   frame[11] = header.crashes;
-  store_le(frame + 12, static_cast<uint32_t>(layout.ends / 4));
+  store_le(frame + 12, static_cast<uint32_t>(count));
   store_le(frame + 16, header.fid);
   store_le(frame + 24, header.origin);
   std::memcpy(frame + 32, header.producer.data(), header.producer.size());
   store_le(frame + 44, header.attempt);
   store_le(frame + 46, header.deferrals);
   store_le(frame + 48, header.created_at);
-  store_le(frame + 56, static_cast<uint32_t>(layout.length));
-  store_le(frame + 60, static_cast<uint16_t>(layout.index != 0 ? 5 : 4));
+  store_le(frame + 56, static_cast<uint32_t>(length));
+  store_le(frame + 60, static_cast<uint16_t>(sections));
   store_le(frame + 62, uint16_t{0});
+}
+
+inline void write_trailer(uint8_t* frame, size_t at) noexcept {
+  store_le(frame + at, uint32_t{0});
+  store_le(frame + at + 4, crc32c(frame, at + 4));
+}
+
+}  // namespace detail
+
+// Completes a frame of rows whose sections lie in place: header, directory, padding, trailer.
+inline void finish_frame(uint8_t* frame, const FrameHeader& header, const FrameLayout& layout) noexcept {
+  detail::write_header(frame, header, Kind::Rows, layout.ends / 4, layout.length, layout.index != 0 ? 5 : 4);
 
   uint8_t* entry = frame + kHeaderSize;
   entry = detail::write_entry(entry, Section::Name, layout.name_at, layout.name);
@@ -120,8 +131,7 @@ inline void finish_frame(uint8_t* frame, const FrameHeader& header, const FrameL
   detail::zero_padding(frame, layout.rows_at, layout.rows);
   detail::zero_padding(frame, layout.ends_at, layout.ends);
   detail::zero_padding(frame, layout.index_at, layout.index);
-  store_le(frame + layout.trailer_at, uint32_t{0});
-  store_le(frame + layout.trailer_at + 4, crc32c(frame, layout.trailer_at + 4));
+  detail::write_trailer(frame, layout.trailer_at);
 }
 
 // Writes a whole frame of layout.length bytes. row(i) gives Bytes, index(i) a uint16_t (called where derived).
@@ -140,26 +150,6 @@ void write_frame(uint8_t* frame, const FrameHeader& header, const FrameLayout& l
   for (size_t i = 0; i < layout.index / 2; ++i)
     detail::store_le(frame + layout.index_at + 2 * i, static_cast<uint16_t>(index(i)));
   finish_frame(frame, header, layout);
-}
-
-// Whether the bytes are UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
-inline bool is_utf8(std::string_view text) noexcept {
-  const auto* at = reinterpret_cast<const uint8_t*>(text.data());
-  const auto* end = at + text.size();
-  while (at != end) {
-    const uint8_t lead = *at++;
-    if (lead < 0x80) continue;
-    if (lead < 0xc2 || lead > 0xf4) return false;
-    const int more = lead < 0xe0 ? 1 : lead < 0xf0 ? 2 : 3;
-    if (end - at < more) return false;
-    const uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
-    const uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
-    if (*at < low || *at > high) return false;
-    for (int i = 1; i < more; ++i)
-      if ((at[i] & 0xc0) != 0x80) return false;
-    at += more;
-  }
-  return true;
 }
 
 inline bool is_name(std::string_view name) noexcept { return !name.empty() && name.size() <= 255 && is_utf8(name); }
@@ -197,18 +187,21 @@ class FrameView {
     header_.attempt = load_le<uint16_t>(data + 44);
     header_.deferrals = load_le<uint16_t>(data + 46);
     header_.created_at = load_le<uint64_t>(data + 48);
-    if (data[5] != 0) return "unknown kind";
+    if (data[5] > static_cast<uint8_t>(Kind::Columns)) return "unknown kind";
+    kind_ = static_cast<Kind>(data[5]);
     if ((header_.flags & kRequiredFlags & ~kFlagResults) != 0) return "unknown required flag";
     if (load_le<uint16_t>(data + 8) != kHeaderSize) return "unknown header length";
     if (header_.priority > 2) return "priority out of range";
-    if (count_ == 0 || count_ > kMaxRows) return "count out of range";
+    if (count_ == 0 || count_ > (columnar() ? kMaxColumnRows : kMaxRows)) return "count out of range";
     if (header_.fid == 0 || header_.origin == 0) return "fid or origin is zero";
     if (header_.attempt == 0) return "attempt is zero";
     return parse_sections(data, size);
   }
 
   const FrameHeader& header() const noexcept { return header_; }
+  bool columnar() const noexcept { return kind_ == Kind::Columns; }
   size_t count() const noexcept { return count_; }
+  const Columns& columns() const noexcept { return columns_; }  // of a frame of columns
   std::string_view name() const noexcept { return name_.text(); }
   std::string_view queue() const noexcept { return queue_.text(); }
 
@@ -232,8 +225,9 @@ class FrameView {
     const size_t end = size - kTrailerSize;
     if (sections > kMaxSections) return "too many sections";
     if (begin > end) return "directory exceeds the frame";
-    Bytes* const known[] = {&name_, &queue_, &ends_, &rows_, &index_};
-    for (Bytes* section : known) *section = {};
+    Bytes schema, columns;
+    Bytes* const known[] = {&name_, &queue_, &ends_, &rows_, &index_, &schema, &columns};
+    name_ = queue_ = ends_ = rows_ = index_ = {};
     for (size_t i = 0; i < sections; ++i) {
       const uint8_t* entry = data + kHeaderSize + kEntrySize * i;
       const size_t type = load_le<uint16_t>(entry);
@@ -243,18 +237,15 @@ class FrameView {
         if (load_le<uint16_t>(entry - kEntrySize * (j + 1)) == type) return "section occurs twice";
       if (offset % 8 != 0) return "section is not aligned";
       if (offset < begin || offset > end || length > end - offset) return "section lies outside the frame";
-      if (type == 0 || type > 5) continue;
+      if (type == 0 || type > 7) continue;
       if (load_le<uint16_t>(entry + 2) != 0) return "unknown section encoding";
       if (load_le<uint32_t>(entry + 12) != length) return "section's raw length differs from its length";
       *known[type - 1] = {data + offset, length};
     }
     if (!is_name(name_.text())) return "no valid name";
     if (!is_queue(queue_.text())) return "no valid queue";
-    if (rows_.data == nullptr || ends_.data == nullptr) return "no rows";
-    if (ends_.size != 4 * count_) return "row ends do not match the count";
-    for (size_t i = 1; i < count_; ++i)
-      if (row_end(i) < row_end(i - 1)) return "row ends are not rising";
-    if (row_end(count_ - 1) != rows_.size) return "row ends do not match the rows";
+    const char* why = columnar() ? parse_columns(schema, columns) : parse_rows();
+    if (why != nullptr) return why;
     if ((index_.data != nullptr) != header_.derived()) return "index does not match the origin";
     if (index_.data != nullptr) {
       if (index_.size != 2 * count_) return "index does not match the count";
@@ -264,8 +255,24 @@ class FrameView {
     return nullptr;
   }
 
+  const char* parse_rows() const noexcept {
+    if (rows_.data == nullptr || ends_.data == nullptr) return "no rows";
+    if (ends_.size != 4 * count_) return "row ends do not match the count";
+    for (size_t i = 1; i < count_; ++i)
+      if (row_end(i) < row_end(i - 1)) return "row ends are not rising";
+    if (row_end(count_ - 1) != rows_.size) return "row ends do not match the rows";
+    return nullptr;
+  }
+
+  const char* parse_columns(Bytes schema, Bytes columns) noexcept {
+    if (schema.data == nullptr || columns.data == nullptr) return "no columns";
+    return columns_.parse(schema, columns, count_);
+  }
+
   FrameHeader header_;
+  Kind kind_ = Kind::Rows;
   size_t count_ = 0;
+  Columns columns_;
   Bytes name_, queue_, rows_, ends_, index_;
 };
 

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from ttp.app import App
+from ttp.columns.dictionary import Dictionary
 from ttp.errors import (
     BadSignature,
     CircuitOpen,
@@ -43,6 +44,7 @@ __all__ = [
     "CircuitOpen",
     "CorruptFrame",
     "DeadLetter",
+    "Dictionary",
     "LocalTask",
     "Priority",
     "QueueFull",

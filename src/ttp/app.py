@@ -208,7 +208,7 @@ class App:
             self._add(handler)
             signature = inspect.signature(row)
             target = self._target(handler.name, queue, signature, self._result_ttl, "normal", None)
-            return BatchTask[P, Row](target, function)
+            return BatchTask[P, Row](target, function, row)
 
         return decorate
 

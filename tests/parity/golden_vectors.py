@@ -4,6 +4,7 @@ Written once for each wire major. A difference to what is committed means that f
 """
 
 import json
+import struct
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -30,9 +31,28 @@ def build(twin: Any) -> dict[str, bytes]:
         "plain": first,
         "results": results,
         "derived": derived,
+        "columns": build_columns(twin),
         "value": twin.pack(value),
         "block": settled(twin, twin.FrameView(results).derive([0], fid=9)) + settled(twin, first_with_results(twin)),
     }
+
+
+def build_columns(twin: Any) -> bytes:
+    """A frame of three events in columns of every type, with nulls."""
+    numbers = struct.pack("<3q", -(2**63), 0, 1_700_000_000_000_000)
+    columns = [
+        ("truth", 1, b"\x03", b"\x01", b"", b""),
+        ("int", 2, b"", numbers, b"", b""),
+        ("float", 3, b"\x05", struct.pack("<3d", 1.5, 0.0, float("inf")), b"", b""),
+        ("wall", 4, b"\x04", numbers, b"", b""),
+        ("utc", 5, b"\x06", numbers, b"", b""),
+        ("device", 6, b"", struct.pack("<3i", 1, 0, 1), struct.pack("<3i", 0, 3, 7), "zü".encode() + b"pump"),
+        ("more", 7, b"", b"", struct.pack("<4i", 0, 1, 4, 5), twin.pack(None) + twin.pack([1, 2]) + twin.pack({})),
+    ]
+    frame: bytes = twin.encode_columns(
+        columns, 3, name="store", queue="q", fid=5, producer=bytes(range(12)), priority=2, created_at=6, flags=1
+    )
+    return frame
 
 
 def first_with_results(twin: Any) -> bytes:

@@ -35,6 +35,7 @@ BACKEND = _backend.BACKEND
 WIRE_MAJOR = _backend.WIRE_MAJOR
 MAX_FRAME = _backend.MAX_FRAME
 MAX_ROWS = _backend.MAX_ROWS
+MAX_COLUMN_ROWS = _backend.MAX_COLUMN_ROWS
 MAX_TASK = _backend.MAX_TASK
 MAX_DEPTH = _backend.MAX_DEPTH
 MAX_UNSETTLED = _backend.MAX_UNSETTLED
@@ -48,6 +49,7 @@ scope = _backend.scope
 pack = _backend.pack
 unpack = _backend.unpack
 crc32c = _backend.crc32c
+encode_columns = _backend.encode_columns
 encode_frame = _backend.encode_frame
 encode_row = _backend.encode_row
 
@@ -84,6 +86,7 @@ __all__ = [
     "CANCELLED",
     "DEAD",
     "DONE",
+    "MAX_COLUMN_ROWS",
     "MAX_DEPTH",
     "MAX_FRAME",
     "MAX_ROWS",
@@ -104,6 +107,7 @@ __all__ = [
     "Slice",
     "TaskHandle",
     "crc32c",
+    "encode_columns",
     "encode_frame",
     "encode_row",
     "pack",

@@ -17,6 +17,7 @@ BACKEND: Final[str]  # "native" or "python"
 WIRE_MAJOR: Final = 1
 MAX_FRAME: Final = 1_048_576
 MAX_ROWS: Final = 4_096
+MAX_COLUMN_ROWS: Final = 65_535
 MAX_TASK: Final = 131_072
 MAX_DEPTH: Final = 32
 MAX_UNSETTLED: Final = 1_048_576  # bytes of results and children a slice may hold; one row's children too: QueueFull
@@ -56,6 +57,23 @@ def encode_frame(
     flags: int = 0,
 ) -> bytes:
     """A whole frame from encoded rows. ValueError for what does not fit the format."""
+
+Column: TypeAlias = tuple[str, int, memoryview, memoryview, memoryview, memoryview]
+"""name, type, validity, data, offsets, values (docs/wire-format.md, Columns)"""
+
+def encode_columns(
+    columns: Iterable[tuple[str, int, Any, Any, Any, Any]],  # as Column, of any contiguous buffers
+    count: int,
+    *,
+    name: str,
+    queue: str,
+    fid: int,
+    producer: bytes,
+    priority: int = 1,
+    created_at: int = 0,
+    flags: int = 0,
+) -> bytes:
+    """A whole frame of columns. ValueError for what does not fit the format."""
 
 def encode_row(args: Sequence[Any], kwargs: dict[str, Any] | None = None, /) -> bytes:
     """One row; SerializationError paths begin `args[0]` or `kwargs['name']`."""
@@ -97,6 +115,11 @@ class FrameView:
 
     def arguments(self, row: int, /) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """Decode one row. CorruptFrame if it is not one."""
+
+    @property
+    def columnar(self) -> bool: ...  # a frame of columns, not of rows
+    def columns(self) -> list[Column]:
+        """The columns, views into `data`; none of a frame of rows."""
 
     def derive(
         self,
@@ -298,6 +321,16 @@ class Slice:
 
         Any other outcome drops what the row had submitted.
         """
+
+    def finish_rows(self, stop: int, outcome: int, /, *, keep: bool = False) -> None:
+        """End the row begun and all after it up to stop (or the slice's), but for cancelled ones, with one outcome.
+
+        DONE records None where results are kept. Any other outcome drops what the row begun has submitted,
+        unless keep.
+        """
+
+    def withdraw(self) -> None:
+        """Take back `begin`: the row is unstarted again, and what it has submitted is dropped."""
 
     def halt(self) -> None:
         """Make `run` return before it starts another row; these stay unstarted, stop is unchanged."""

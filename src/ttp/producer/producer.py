@@ -30,6 +30,7 @@ log = logging.getLogger("ttp.producer")
 
 BLOCK_SIZE = 32 * 1024
 BLOCKS = 256  # 8 MiB of frames not yet accepted: the resend buffer, and the backpressure
+MOST_PUSHED = 64  # frames of a chain that wait for acceptance, above which no frame of columns is added
 PARTIAL_WINDOW = 2  # unanswered frames above which partial ones are not sent: they would pile up as they are
 SPACING = 0.0004  # seconds between two sendings of partial frames: under load they fill meanwhile
 BACKLOG = 3  # frames in the stream from which on the spacing grows: more small ones would only wait there
@@ -166,6 +167,34 @@ class Producer:
                 self._io.release()
         if isinstance(frame.outcome, Exception):
             raise frame.outcome
+
+    def push(self, frame: FrameWriter) -> None:
+        """Send a frame that was made outside the pool, after all that was appended before. Does not wait for its reply.
+
+        Raises:
+            QueueFull: as many of them as may wait for acceptance did so for submit_timeout seconds.
+        """
+        self._attend()
+        deadline = time.monotonic() + self.submit_timeout
+        reason = "the server has not accepted what was sent before"
+        while True:
+            with self._io:
+                try:
+                    self.outbox.seal()
+                    self._collect()
+                    chain = self._flight.chain(frame.route.queue, frame.route.priority, self.outbox.producer.hex())
+                    room = len(chain) < MOST_PUSHED
+                    if room:
+                        chain.push(frame)
+                    if self._connection is not None or not room:
+                        self._pump(None if room else deadline)
+                except ServerUnavailable as error:
+                    reason = str(error)
+            if room:
+                self.outbox.wake()
+                return
+            if time.monotonic() >= deadline:
+                raise QueueFull(f"{MOST_PUSHED} frames wait for acceptance: {reason}")
 
     def when_accepted(self, frame: FrameWriter, callback: Callable[[], None]) -> None:
         """Call back from some thread when frame.outcome is set. For event loops, which must not wait here."""

@@ -187,14 +187,35 @@ class LocalTask(Task[P, R]):
 class BatchTask(Task[P, None], Generic[P, Row]):
     """A task whose handler takes many events at once; each event is sent with the row's fields as arguments."""
 
-    def __init__(self, target: Target, function: Callable[[Any], None]) -> None:
+    def __init__(self, target: Target, function: Callable[[Any], None], row: Callable[..., Row]) -> None:
         super().__init__(target)
         self.__wrapped__ = function
         self.__doc__ = function.__doc__
+        self._row = row
 
     def __call__(self, batch: Any) -> None:
         """Run the handler here, on a `Batch`."""
         self.__wrapped__(batch)
+
+    def submit_columns(self, table: Any = None, /, **columns: Any) -> None:
+        """Send events given as columns, in frames of about 256 KiB; return once the server has accepted all.
+
+        Inside a handler the events commit with their parent, one by one.
+
+        Args:
+            table: anything with the Arrow stream interface (pyarrow, polars, pandas, DuckDB): its columns.
+            columns: a column for each field of the row class, all of one length: NumPy arrays, lists, masked
+                arrays, a `Dictionary` for text. A field with a default may be left out.
+
+        Raises:
+            TypeError: a column is unknown or missing.
+            SerializationError: a column does not fit its annotation; nothing was sent.
+            QueueFull, ServerUnavailable: not accepted in time; the exception's ``accepted`` attribute counts
+                the events, from the first on, that were.
+        """
+        from ttp.producer.columns import submit  # noqa: PLC0415 - needs NumPy, which is an extra
+
+        submit(self._target, self.emit, self._row, table, columns)  # type: ignore[arg-type]
 
 
 class _Handles(Sequence[TaskHandle[R]]):

@@ -1,19 +1,30 @@
 """What a batch handler gets: the events of a frame slice."""
 
-from collections.abc import Callable
-from itertools import groupby
+from collections.abc import Callable, Iterable
+from functools import cached_property
+from itertools import groupby, pairwise
 from typing import Any, Generic, TypeVar
 
-from ttp.native import FrameView
+from ttp.columns.dictionary import Dictionary
+from ttp.columns.schema import BOOL, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, VALUE, fields_of, numpy
+from ttp.errors import Reject
+from ttp.native import FrameView, encode_columns, unpack
 from ttp.task import TaskId
 
 Row = TypeVar("Row")
 
+DTYPES = {INT64: "<i8", FLOAT64: "<f8", TIMESTAMP: "<M8[us]", TIMESTAMP_UTC: "<M8[us]", STRING: "<i4"}
+
+
+class RowFailed(Exception):
+    """Why `Batch.fail` put a row off."""
+
 
 class Batch(Generic[Row]):
-    """Events of one task, in order.
+    """Events of one task, in order, as columns or as rows.
 
-    First form: rows as tuples or as objects of the row class. Columns come later.
+    Attributes:
+        failed: row → what `fail` said of it.
     """
 
     def __init__(
@@ -23,9 +34,120 @@ class Batch(Generic[Row]):
         self._view = view
         self._span = span
         self._task_id = task_id
+        self.failed: dict[int, Exception] = {}
+
+    @classmethod
+    def from_columns(cls, row: Callable[..., Row], /, **columns: Any) -> "Batch[Row]":
+        """A batch for tests, of at most what a frame holds. Columns are as for `BatchTask.submit_columns`."""
+        from ttp.columns.arrays import columns_of  # noqa: PLC0415 - only senders need it
+
+        made = columns_of(fields_of(row), columns)
+        count = len(made[0])
+        if not count:
+            raise ValueError("a batch has one event or more")
+        cut = [column.cut(0, count) for column in made]
+        view = FrameView(encode_columns(cut, count, name="test", queue="test", fid=1, producer=bytes(12)))
+        return cls(row, view, range(count), lambda index: TaskId("test", "0", 1, index))
 
     def __len__(self) -> int:
         return len(self._span)
+
+    def __getitem__(self, column: str) -> Any:
+        """A column as a NumPy array of shape (events,).
+
+        int is int64, float float64, bool bool, datetime datetime64[us] (UTC where the sender's were aware);
+        text and everything else are objects. Numbers and times are views into the frame. Where there is no
+        value (`mask`) floats are NaN, times NaT, texts None, numbers 0.
+
+        Raises:
+            KeyError: there is no such column.
+        """
+        np = numpy()
+        _, kind, _, data, offsets, values = self._column(column)
+        start, stop = self._span.start - self._base, self._span.stop - self._base
+        if kind == BOOL:
+            return np.unpackbits(np.frombuffer(data, "u1"), bitorder="little")[start:stop].astype(bool)
+        if kind == STRING:
+            encoded = self.dictionary(column)
+            return np.array([*encoded.categories, None], dtype=object)[encoded.codes]
+        if kind == VALUE:
+            ends = np.frombuffer(offsets, "<u4").tolist()
+            out = np.empty(len(self), dtype=object)
+            out[:] = [unpack(values[ends[i] : ends[i + 1]]) for i in range(start, stop)]
+            return out
+        return np.frombuffer(data, DTYPES[kind])[start:stop]
+
+    def mask(self, column: str) -> Any:
+        """A bool array of shape (events,): True where the column has no value."""
+        np = numpy()
+        _, kind, validity, *_ = self._column(column)
+        if kind == VALUE:
+            return np.array([value is None for value in self[column]], dtype=bool)
+        if not len(validity):
+            return np.zeros(len(self), dtype=bool)
+        bits = np.unpackbits(np.frombuffer(validity, "u1"), bitorder="little")
+        return bits[self._span.start - self._base : self._span.stop - self._base] == 0
+
+    def dictionary(self, column: str) -> Dictionary:
+        """A text column's codes and categories. TypeError if it is none."""
+        np = numpy()
+        _, kind, validity, data, offsets, values = self._column(column)
+        if kind != STRING:
+            raise TypeError(f"column {column!r} is no text")
+        codes = np.frombuffer(data, "<i4")[self._span.start - self._base : self._span.stop - self._base]
+        if len(validity):
+            codes = np.where(self.mask(column), np.int32(-1), codes)
+        ends = np.frombuffer(offsets, "<u4").tolist()
+        texts = [str(values[a:b], "utf-8") for a, b in pairwise(ends)]
+        return Dictionary(codes, texts)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns."""
+        return list(self._columns)
+
+    def _column(self, name: str) -> tuple[str, int, Any, Any, Any, Any]:
+        try:
+            return self._columns[name]
+        except KeyError:
+            raise KeyError(f"no column {name!r}; there are {', '.join(self._columns)}") from None
+
+    @cached_property
+    def _base(self) -> int:
+        """The row of the frame that the buffers begin with."""
+        return 0 if self._view.columnar else self._span.start
+
+    @cached_property
+    def _columns(self) -> dict[str, tuple[str, int, Any, Any, Any, Any]]:
+        """The buffers by name: the frame's own, or made of its rows."""
+        if self._view.columnar:
+            return {column[0]: column for column in self._view.columns()}
+        from ttp.columns.arrays import columns_of  # noqa: PLC0415 - not for frames of columns
+
+        fields = fields_of(self._row) if self._row is not None else ()
+        names = [field.name for field in fields]
+        given: dict[str, list[Any]] = {name: [] for name in names}
+        defaults = {field.name: field.default for field in fields}
+        for args, kwargs in map(self._view.arguments, self._span):
+            event = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
+            for name, values in given.items():
+                values.append(event[name])
+        return {column.name: column.cut(0, len(self)) for column in columns_of(fields, given)}
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        """The Arrow PyCapsule stream: pyarrow, polars, pandas and DuckDB take a batch as a table (`ttp[columns]`)."""
+        return self._arrow().__arrow_c_stream__(requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        """The Arrow PyCapsule schema."""
+        return self._arrow().schema.__arrow_c_schema__()
+
+    def _arrow(self) -> Any:
+        from ttp.columns.arrow import pyarrow, record_batch  # noqa: PLC0415 - an extra
+
+        rows = len(self._view) if self._view.columnar else len(self)
+        whole = record_batch(list(self._columns.values()), rows)
+        return pyarrow().Table.from_batches([whole.slice(self._span.start - self._base, len(self))])
 
     def tuples(self) -> list[tuple[Any, ...]]:
         """The events' fields in order of declaration, as sent."""
@@ -53,3 +175,19 @@ class Batch(Generic[Row]):
         indices = [self._view.index(row) for row in self._span]
         runs = groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0])
         return [(prefix, (run := [index for _, index in group])[0], run[-1]) for _, group in runs]
+
+    def fail(self, rows: Iterable[int], reason: str, *, retry: bool = True) -> None:
+        """Say that some events failed; when the handler returns, the others are done.
+
+        Args:
+            rows: positions in the batch.
+            retry: whether the retry policy may try them again; else they are dead letters now.
+
+        Raises:
+            IndexError: there is no such row.
+        """
+        for row in rows:
+            position = int(row)
+            if not 0 <= position < len(self):
+                raise IndexError(f"no row {position} in a batch of {len(self)}")
+            self.failed[position] = RowFailed(reason) if retry else Reject(reason)

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from ttp.native import DONE, Queue, Slice, scope
-from ttp.worker.batch import Batch
+from ttp.native import Queue, Slice
+from ttp.worker.batch_runner import run_batch
 from ttp.worker.guard import Guard
 from ttp.worker.job import Job
 
@@ -28,40 +28,13 @@ def run_slice(job: Job, part: Slice, relieve: Relieve) -> None:
     on_error = partial(job.failed, part) if guard is None else guard.failed
     while part.next < part.stop and not part.halted:
         if job.handler.kind == "batch":
-            _run_batch(job, part, guard)
+            run_batch(job, part, guard)
         else:
             part.run(job.handler.function, on_error)
         if part.next < part.stop and not part.halted:
             relieve(job)
     if guard is not None:
         guard.ended()
-
-
-def _run_batch(job: Job, part: Slice, guard: Guard | None) -> None:
-    """One call of a batch handler: what it returns or raises holds for all rows."""
-    first, stop = part.next, min(part.stop, part.next + job.handler.max_events)
-    token = scope.set(part)
-    try:
-        part.begin(first)
-        error: BaseException | None = None
-        try:
-            job.handler.function(Batch(job.handler.row, job.view, range(first, stop), job.task_id))
-        except BaseException as raised:
-            error = raised
-        for row in range(first, stop):
-            if row > first:
-                part.begin(row)
-            part.finish(row, DONE if error is None else job.failed(part, row, error))
-        if guard is not None:
-            if error is not None:
-                guard.note(stop, stop - first, error)
-            guard.ended()
-    except ValueError:
-        if part.next < stop <= len(job.view) and not job.stopping:
-            raise
-        # The grace of a stop was over: the rest of the rows went back to the queue meanwhile.
-    finally:
-        scope.reset(token)
 
 
 class ThreadRunner:

@@ -4,9 +4,10 @@ from typing import Final
 
 from ttp.native._pure.children import MAX_UNSETTLED
 from ttp.native._pure.codec import MAX_DEPTH, MAX_TASK, encode_row, pack, unpack
+from ttp.native._pure.column import MAX_COLUMN_ROWS
 from ttp.native._pure.counters import Counters
 from ttp.native._pure.crc32c import crc32c
-from ttp.native._pure.frame import MAX_FRAME, MAX_ROWS, WIRE_MAJOR, FrameView, encode_frame
+from ttp.native._pure.frame import MAX_FRAME, MAX_ROWS, WIRE_MAJOR, FrameView, encode_columns, encode_frame
 from ttp.native._pure.histogram import Histogram
 from ttp.native._pure.outbox import Outbox, Route, scope
 from ttp.native._pure.pool import FrameWriter, MemoryPool
@@ -23,6 +24,7 @@ __all__ = [
     "CANCELLED",
     "DEAD",
     "DONE",
+    "MAX_COLUMN_ROWS",
     "MAX_DEPTH",
     "MAX_FRAME",
     "MAX_ROWS",
@@ -43,6 +45,7 @@ __all__ = [
     "Slice",
     "TaskHandle",
     "crc32c",
+    "encode_columns",
     "encode_frame",
     "encode_row",
     "pack",

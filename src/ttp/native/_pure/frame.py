@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any, final
 
 from ttp.errors import CorruptFrame
+from ttp.native._pure import column as columnar
 from ttp.native._pure.codec import MAX_TASK, decode_row
 from ttp.native._pure.crc32c import crc32c
 
@@ -19,7 +20,7 @@ MAX_SECTIONS = 16
 HEADER = struct.Struct("<4sBBHHBBIQQ12sHHQIHH")
 ENTRY = struct.Struct("<HHIII")
 TRAILER = 8
-NAME, QUEUE, ROW_ENDS, ROWS, INDEX = 1, 2, 3, 4, 5
+NAME, QUEUE, ROW_ENDS, ROWS, INDEX, SCHEMA, COLUMNS = range(1, 8)
 
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
@@ -76,19 +77,55 @@ def encode_frame(
     sections = [(NAME, name_raw), (QUEUE, queue_raw), (ROWS, body), (ROW_ENDS, _ends(rows))]
     if index is not None:
         sections.append((INDEX, _indices(index, len(rows))))
-    size = frame_size(name_raw, queue_raw, len(body), len(rows), derived=derived)
+    numbers = (flags, HEADER.size, priority, crashes, len(rows), fid, origin, producer, attempt, deferrals, created_at)
+    return _assemble(0, numbers, sections)
+
+
+def encode_columns(
+    columns: Sequence[Any],
+    count: int,
+    *,
+    name: str,
+    queue: str,
+    fid: int,
+    producer: bytes,
+    priority: int = 1,
+    created_at: int = 0,
+    flags: int = 0,
+) -> bytes:
+    """See `_core.pyi`."""
+    _within(fid, 1, 2**64 - 1, "fid")
+    _within(priority, 0, 2, "priority")
+    _within(created_at, 0, 2**64 - 1, "created_at")
+    _within(flags, 0, 0xFFFF, "flags")
+    if flags & 0xFF & ~RESULTS:
+        raise ValueError("unknown required flag")
+    if len(producer) != 12:
+        raise ValueError("a producer id has 12 bytes")
+    names = (NAME, _name(name)), (QUEUE, _queue(queue))
+    _within(count, 1, columnar.MAX_COLUMN_ROWS, "count")
+    schema, buffers = columnar.sections(columnar.checked(columns, count))
+    numbers = (flags, HEADER.size, priority, 0, count, fid, fid, producer, 1, 0, created_at)
+    return _assemble(1, numbers, [*names, (SCHEMA, schema), (COLUMNS, buffers)])
+
+
+def _assemble(kind: int, numbers: tuple[Any, ...], sections: Sequence[tuple[int, bytes]]) -> bytes:
+    """Header, directory, sections and trailer."""
+    places = []
+    offset = HEADER.size + ENTRY.size * len(sections)
+    for section, data in sections:
+        offset += -offset % (64 if section == COLUMNS else 8)
+        places.append(offset)
+        offset += len(data)
+    size = _padded(offset) + TRAILER
     if size > MAX_FRAME:
         raise ValueError(f"frame larger than {MAX_FRAME} bytes")
-    numbers = (WIRE_MAJOR, 0, flags, HEADER.size, priority, crashes, len(rows), fid, origin)
-    more_numbers = (attempt, deferrals, created_at, size, len(sections), 0)
-    out = bytearray(HEADER.pack(b"TTPF", *numbers, producer, *more_numbers))
-    offset = HEADER.size + ENTRY.size * len(sections)
-    for kind, data in sections:
-        out += ENTRY.pack(kind, 0, offset, len(data), len(data))
-        offset += _padded(len(data))
-    for _, data in sections:
-        out += data + bytes(_padded(len(data)) - len(data))
-    out += bytes(4)
+    out = bytearray(HEADER.pack(b"TTPF", WIRE_MAJOR, kind, *numbers, size, len(sections), 0))
+    for (section, data), at in zip(sections, places, strict=True):
+        out += ENTRY.pack(section, 0, at, len(data), len(data))
+    for (_, data), at in zip(sections, places, strict=True):
+        out += bytes(at - len(out)) + data
+    out += bytes(size - 4 - len(out))
     out += crc32c(out).to_bytes(4, "little")
     return bytes(out)
 
@@ -105,17 +142,23 @@ class FrameView:
         _check_outside(data)
         _, _, kind, self.flags, header, self.priority, self.crashes, self._count, *rest = HEADER.unpack_from(data)
         self.fid, self.origin, self.producer, self.attempt, self.deferrals, self.created_at, _, sections, _ = rest
-        _refuse_if(kind != 0, "unknown kind")
+        _refuse_if(kind > 1, "unknown kind")
+        self.columnar = kind == 1
         _refuse_if(self.flags & 0xFF & ~RESULTS, "unknown required flag")
         _refuse_if(header != HEADER.size, "unknown header length")
         _refuse_if(self.priority > 2, "priority out of range")
-        _refuse_if(not 1 <= self._count <= MAX_ROWS, "count out of range")
+        most = columnar.MAX_COLUMN_ROWS if self.columnar else MAX_ROWS
+        _refuse_if(not 1 <= self._count <= most, "count out of range")
         _refuse_if(not self.fid or not self.origin, "fid or origin is zero")
         _refuse_if(not self.attempt, "attempt is zero")
         found = self._sections(sections)
         self.name = _checked_text(found.get(NAME), _name, "no valid name")
         self.queue = _checked_text(found.get(QUEUE), _queue, "no valid queue")
-        self._rows, self._ends = self._check_rows(found.get(ROWS), found.get(ROW_ENDS))
+        self._columns: list[columnar.Column] = []
+        if self.columnar:
+            self._columns = self._check_columns(found.get(SCHEMA), found.get(COLUMNS))
+        else:
+            self._rows, self._ends = self._check_rows(found.get(ROWS), found.get(ROW_ENDS))
         self._index = self._check_index(found.get(INDEX))
 
     def _sections(self, count: int) -> dict[int, memoryview]:
@@ -131,7 +174,7 @@ class FrameView:
             seen.add(kind)
             _refuse_if(offset % 8, "section is not aligned")
             _refuse_if(offset < begin or offset > end or length > end - offset, "section lies outside the frame")
-            if kind in (NAME, QUEUE, ROW_ENDS, ROWS, INDEX):
+            if NAME <= kind <= COLUMNS:
                 _refuse_if(encoding, "unknown section encoding")
                 _refuse_if(raw != length, "section's raw length differs from its length")
                 found[kind] = memoryview(data)[offset : offset + length]
@@ -145,6 +188,11 @@ class FrameView:
         _refuse_if(any(b < a for a, b in pairwise(numbers)), "row ends are not rising")
         _refuse_if(numbers[-1] != len(rows), "row ends do not match the rows")
         return rows, numbers
+
+    def _check_columns(self, schema: memoryview | None, buffers: memoryview | None) -> list[columnar.Column]:
+        if schema is None or buffers is None:
+            raise CorruptFrame("no columns")
+        return columnar.parse(schema, buffers, self._count)
 
     def _check_index(self, index: memoryview | None) -> tuple[int, ...] | None:
         _refuse_if((index is not None) != (self.origin != self.fid), "index does not match the origin")
@@ -175,7 +223,14 @@ class FrameView:
 
     def arguments(self, row: int, /) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """See `_core.pyi`."""
-        return decode_row(self.row(row))
+        if not self.columnar:
+            return decode_row(self.row(row))
+        self._check_row(row)
+        return decode_row(memoryview(columnar.packed_row(self._columns, row)))
+
+    def columns(self) -> list[tuple[str, int, memoryview, memoryview, memoryview, memoryview]]:
+        """See `_core.pyi`."""
+        return [tuple(column) for column in self._columns]
 
     def derive(
         self,
@@ -196,6 +251,10 @@ class FrameView:
             self._check_row(row)
         if any(b <= a for a, b in pairwise(rows)):
             raise ValueError("rows must rise")
+        if not rows:
+            raise ValueError("a frame holds 1 to 4096 rows")
+        if self.columnar:
+            return self._derive_columns(rows, fid, attempt, deferrals, crashes)
         return encode_frame(
             [bytes(self.row(row)) for row in rows],
             name=self.name,
@@ -211,6 +270,22 @@ class FrameView:
             created_at=self.created_at,
             flags=self.flags,
         )
+
+    def _derive_columns(
+        self, rows: Sequence[int], fid: int, attempt: int | None, deferrals: int | None, crashes: int | None
+    ) -> bytes:
+        attempt = self.attempt if attempt is None else attempt
+        deferrals = self.deferrals if deferrals is None else deferrals
+        crashes = self.crashes if crashes is None else crashes
+        _within(attempt, 1, 0xFFFF, "attempt")
+        _within(deferrals, 0, 0xFFFF, "deferrals")
+        _within(crashes, 0, 0xFF, "crashes")
+        schema, buffers = columnar.sections([column.gather(rows) for column in self._columns])
+        index = _indices([self.index(row) for row in rows], len(rows))
+        names = (NAME, self.name.encode()), (QUEUE, self.queue.encode())
+        numbers = (self.flags, HEADER.size, self.priority, crashes, len(rows), fid, self.origin, self.producer)
+        sections = [*names, (SCHEMA, schema), (COLUMNS, buffers), (INDEX, index)]
+        return _assemble(1, (*numbers, attempt, deferrals, self.created_at), sections)
 
     def _check_row(self, row: int) -> None:
         if not 0 <= row < self._count:

@@ -163,6 +163,31 @@ class Slice:
             self.in_hand = self.running = -1
             self._pass_over()
 
+    def finish_rows(self, stop: int, outcome: int, /, *, keep: bool = False) -> None:
+        """See `_core.pyi`."""
+        _checked(outcome)
+        if self.in_hand < 0 or self._thread:
+            raise ValueError("only a row that was begun can end")
+        with self._lock:
+            self._children.end(keep=keep or outcome == DONE)
+            while True:
+                if outcome == DONE and self.frame.results:
+                    self._add(self.in_hand, DONE, pack(None))
+                self._end(self.in_hand, outcome)
+                if self.next >= min(stop, self.stop):
+                    return
+                self._begin(self.next)
+
+    def withdraw(self) -> None:
+        """See `_core.pyi`."""
+        if self.in_hand < 0 or self._thread:
+            raise ValueError("only a row that was begun can be withdrawn")
+        with self._lock:
+            self._children.end(keep=False)
+            self._records = [record for record in self._records if record[0] != self.in_hand]
+            self.next = self.in_hand
+            self.in_hand = self.running = -1
+
     def halt(self) -> None:
         """See `_core.pyi`."""
         self.halted = True

@@ -1,0 +1,153 @@
+"""Columns from arrays to a batch handler, through a real server and a real worker."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+import ttp
+from real_server import Server
+from ttp import testing
+
+np = pytest.importorskip("numpy", reason="columns need NumPy")
+
+NO_RETRY = ttp.RetryPolicy(max_attempts=1)
+
+
+@dataclass
+class Reading:
+    device: str
+    at: datetime
+    value: float
+    note: str | None = None
+
+
+@pytest.fixture
+def app(server: Server) -> Iterator[ttp.App]:
+    """An app on the server, closed at the end."""
+    with ttp.App("columns", server.url) as app:
+        yield app
+
+
+def readings(count: int) -> dict[str, Any]:
+    """Columns of so many events."""
+    return {
+        "device": np.array(["pump-1", "pump-2"])[np.arange(count) % 2],
+        "at": np.datetime64("2026-01-01", "us") + np.arange(count),
+        "value": np.arange(count, dtype=float),
+    }
+
+
+def test_columns_arrive_as_they_were_sent(app: ttp.App) -> None:
+    count = 100_000
+    got: list[ttp.Batch[Reading]] = []
+
+    @app.batch(Reading, max_events=10_000)
+    def store(batch: ttp.Batch[Reading]) -> None:
+        got.append(batch)
+
+    sent = readings(count)
+    store.submit_columns(**sent)
+    testing.drain(app)
+    assert max(map(len, got)) <= 10_000
+    for name, column in sent.items():
+        assert np.array_equal(np.concatenate([batch[name] for batch in got]), column)
+    assert all(batch.mask("note").all() for batch in got)
+    assert len({batch.task_id(row) for batch in got for row in range(len(batch))}) == count
+    # A view of the frame's own memory, which it keeps alive.
+    assert got[0]["value"].base is not None
+    assert not got[0]["value"].flags.owndata
+
+
+def test_rows_are_read_as_columns_and_columns_as_rows(app: ttp.App) -> None:
+    got: list[Any] = []
+
+    @app.batch(Reading)
+    def store(batch: ttp.Batch[Reading]) -> None:
+        got.extend(zip(batch["device"], batch["at"], batch["value"], batch["note"], strict=True))
+
+    store.emit("pump", datetime(2026, 1, 1, tzinfo=UTC), 1, note="new")
+    store.emit("pump", datetime(2026, 1, 1), value=2.5)  # noqa: DTZ001
+    testing.drain(app)
+    midnight = np.datetime64("2026-01-01", "us")
+    assert got == [("pump", midnight, 1.0, "new"), ("pump", midnight, 2.5, None)]
+
+    rows: list[Any] = []
+
+    @app.task(name="per-row")
+    def single(device: str, at: datetime, value: float, note: str | None) -> None:
+        rows.append((device, at, value, note))
+
+    with ttp.App("columns", app.url) as sender:
+
+        @sender.batch(Reading, name="per-row")
+        def elsewhere(batch: ttp.Batch[Reading]) -> None: ...
+
+        elsewhere.submit_columns(**readings(3))
+    testing.drain(app)
+    assert rows == [(f"pump-{i % 2 + 1}", datetime(2026, 1, 1, 0, 0, 0, i), float(i), None) for i in range(3)]  # noqa: DTZ001
+
+
+def test_only_the_rows_at_fault_fail(app: ttp.App) -> None:
+    bad, done, calls = {3.0, 700.0, 701.0}, [], []
+
+    @app.batch(Reading, retry=NO_RETRY)
+    def store(batch: ttp.Batch[Reading]) -> None:
+        calls.append(len(batch))
+        if bad & set(batch["value"].tolist()):
+            raise ValueError("cannot be stored")
+        done.extend(batch["value"].tolist())
+
+    store.submit_columns(**readings(1000))
+    testing.drain(app)
+    assert sorted(letter.args[2] for letter in app.dead_letters()) == sorted(bad)
+    assert sorted(done) == [float(n) for n in range(1000) if float(n) not in bad]
+    assert len(calls) < 80
+
+
+def test_a_batch_says_which_rows_failed(app: ttp.App) -> None:
+    attempts: dict[float, int] = {}
+    children: list[int] = []
+
+    @app.task
+    def child(n: int) -> None:
+        children.append(n)
+
+    @app.batch(Reading, retry=ttp.RetryPolicy(max_attempts=2, base_delay=0.001))
+    def store(batch: ttp.Batch[Reading]) -> None:
+        for value in batch["value"].tolist():
+            attempts[value] = attempts.get(value, 0) + 1
+        child.emit(len(batch))
+        values = batch["value"]
+        batch.fail(np.flatnonzero(values == 5.0), "later")
+        batch.fail(np.flatnonzero(values == 0.0), "never", retry=False)
+
+    store.submit_columns(**readings(10))
+    testing.drain(app)
+    assert attempts == {float(n): 2 if n == 5 else 1 for n in range(10)}
+    assert sorted((letter.args[2], letter.reason) for letter in app.dead_letters()) == [
+        (0.0, "Rejected: never"),
+        (5.0, "RowFailed: later"),
+    ]
+    assert sorted(children) == [1, 10]  # what a batch submits stays, whichever rows it says have failed
+
+
+def test_columns_from_a_handler_commit_with_their_parent(app: ttp.App) -> None:
+    total: list[float] = []
+
+    @app.batch(Reading)
+    def store(batch: ttp.Batch[Reading]) -> None:
+        total.append(float(batch["value"].sum()))
+
+    @app.task(retry=NO_RETRY)
+    def fan_out(*, fail: bool) -> None:
+        store.submit_columns(**readings(5000))
+        if fail:
+            raise ValueError("nothing of it is sent")
+
+    fan_out.submit(fail=True)
+    fan_out.submit(fail=False)
+    testing.drain(app)
+    assert sum(total) == sum(range(5000))
