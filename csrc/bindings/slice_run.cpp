@@ -2,6 +2,8 @@
 #include "py_decode.hpp"
 #include "slice.hpp"
 
+#include "ttp/column_frame.hpp"
+
 namespace ttp::bindings {
 
 namespace {
@@ -82,6 +84,13 @@ PyObject* call(Bytes row, PyObject* handler) {
   return PyObject_Vectorcall(handler, arguments.items(), positional | PY_VECTORCALL_ARGUMENTS_OFFSET, names.get());
 }
 
+// A row of a frame of columns, as the call it stands for.
+PyObject* call_of_columns(const FrameView& view, size_t row, PyObject* handler) {
+  ByteWriter out(kMaxFrame);
+  if (!write_row(out, view.columns(), row)) return PyErr_NoMemory();
+  return call({out.data(), out.size()}, handler);
+}
+
 void clear_interrupt(SliceBody& body) noexcept {
   if (!body.interrupted) return;
   PyThreadState_SetAsyncExc(body.thread, nullptr);
@@ -119,7 +128,9 @@ bool failed(SliceObject* slice, Py_ssize_t row, PyObject* on_error, Outcome& out
 bool run_row(SliceObject* slice, Py_ssize_t row, PyObject* handler, PyObject* on_error) {
   SliceBody& body = slice->body;
   body.begin(row);
-  Ref result(call(body.view->view().row(static_cast<size_t>(row)), handler));
+  const FrameView& view = body.view->view();
+  const auto number = static_cast<size_t>(row);
+  Ref result(view.columnar() ? call_of_columns(view, number, handler) : call(view.row(number), handler));
   // Nobody interrupts from here on; what is still on its way must not arrive later.
   body.running.store(-1, std::memory_order_relaxed);
   clear_interrupt(body);

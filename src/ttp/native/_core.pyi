@@ -8,6 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextvars import ContextVar
 from mmap import mmap
 from typing import Any, Final, Generic, TypeVar, final
+from typing import Any, Final, Generic, TypeVar, final
 
 from ttp.task import Status
 
@@ -58,11 +59,8 @@ def encode_frame(
 ) -> bytes:
     """A whole frame from encoded rows. ValueError for what does not fit the format."""
 
-Column: TypeAlias = tuple[str, int, memoryview, memoryview, memoryview, memoryview]
-"""name, type, validity, data, offsets, values (docs/wire-format.md, Columns)"""
-
 def encode_columns(
-    columns: Iterable[tuple[str, int, Any, Any, Any, Any]],  # as Column, of any contiguous buffers
+    columns: Iterable[tuple[str, int, Any, Any, Any, Any]],  # as FrameView.columns, any contiguous buffers
     count: int,
     *,
     name: str,
@@ -118,8 +116,8 @@ class FrameView:
 
     @property
     def columnar(self) -> bool: ...  # a frame of columns, not of rows
-    def columns(self) -> list[Column]:
-        """The columns, views into `data`; none of a frame of rows."""
+    def columns(self) -> list[tuple[str, int, memoryview, memoryview, memoryview, memoryview]]:
+        """(name, type, validity, data, offsets, values) of each, views into `data`; none of a frame of rows."""
 
     def derive(
         self,
