@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextvars import ContextVar
 from mmap import mmap
 from typing import Any, Final, Generic, TypeVar, final
-from typing import Any, Final, Generic, TypeVar, final
 
 from ttp.task import Status
 
