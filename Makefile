@@ -71,7 +71,7 @@ test-python: $(VENV)/.dev build
 	  TTP_BACKEND=$$backend $(PYTEST) -n $(JOBS) --dist worksteal --ignore=tests/faults --ignore=tests/packaging \
 	  || exit 1; \
 	done
-	@echo "killing workers in mid-drain of a million tasks"
+	@echo "injecting faults, and killing workers in mid-drain of a million tasks"
 	@TTP_BACKEND=native $(PYTEST) tests/faults
 
 test-cpp: $(VENV)/.runtime
