@@ -1,5 +1,6 @@
 """`ttp chaos`: does the promise hold under a fault? Real processes, real servers, and a verdict."""
 
+import signal
 import sys
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from ttp.errors import TtpError
 
 EXIT_FAILED = 1
 EXIT_NOT_INJECTED = 4
+EXIT_TERMINATED = 143
 
 
 def chaos(
@@ -31,6 +33,7 @@ def chaos(
     """
     if fault != "all" and fault not in FAULTS:
         usage(f"no fault is named {fault!r}: {', '.join(FAULTS)}, or all")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))  # all that was started is ended then too
     reports: list[Report] = []
     not_injected = False
     for name in FAULTS if fault == "all" else [fault]:
