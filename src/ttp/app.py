@@ -5,7 +5,8 @@ import inspect
 import os
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, Self, TypeVar, overload
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, get_args, overload
 
 from ttp.coordination.keys import Keys, check_name
 from ttp.coordination.levels import Durability, check_durability
@@ -13,6 +14,8 @@ from ttp.native import TaskHandle
 from ttp.native.types import argument_converter, converter
 from ttp.policy import CircuitBreaker, Clock, RetryPolicy
 from ttp.producer import BatchTask, LocalTask, Producer, Task
+from ttp.producer.counts import SendingCounts
+from ttp.producer.producer import OnFull
 from ttp.producer.task import Target
 from ttp.results import ResultOwner, ResultReader
 from ttp.task import PRIORITIES, Priority, TaskId
@@ -64,9 +67,11 @@ class App:
         imports: modules that only workers load, those with handlers of `remote` tasks.
         retry: the policy of tasks that have none of their own.
         result_ttl: seconds that outcomes of submitted tasks are kept; 0 keeps none.
-        on_full: when the producer's pool is full, `emit` waits ("block", up to submit_timeout) or raises
-            QueueFull at once ("error").
+        on_full: when the producer's pool is full, `emit` waits ("block", up to submit_timeout), raises
+            QueueFull at once ("error"), or drops the oldest tasks that were not sent yet ("drop_oldest").
         submit_timeout: seconds `submit` waits for acceptance.
+        queue_limit: bytes that a queue may hold; above that it takes no more. Delayed and dead tasks count.
+        queue_tasks: likewise tasks; None: as many as there is room for.
         durability: what an accepted task survives: "memory" what the server's settings give, "everysec" the end of
             the server, "fsync" a power cut, "replica" the loss of the server. ServerRefused where it cannot give that.
         signing_key: signs all frames and results with HMAC-SHA256, and refuses others: at least 32 secret bytes,
@@ -82,12 +87,18 @@ class App:
         imports: Sequence[str] = (),
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 - frozen
         result_ttl: float = 300.0,
-        on_full: Literal["block", "error"] = "block",
+        on_full: OnFull = "block",
         submit_timeout: float = 5.0,
+        queue_limit: int = QUEUE_LIMIT,
+        queue_tasks: int | None = None,
         durability: "Durability" = "memory",
         signing_key: "bytes | SigningKeys | None" = None,
     ) -> None:
         check_name("app", name)
+        if on_full not in get_args(OnFull):
+            raise ValueError(f"on_full must be one of {', '.join(get_args(OnFull))}, not {on_full!r}")
+        if queue_limit < 1 or (queue_tasks is not None and queue_tasks < 1):
+            raise ValueError("queue_limit and queue_tasks must be at least 1")
         self.name = name
         self.url = url
         self.lifespan = lifespan
@@ -101,7 +112,8 @@ class App:
         self._producer = Producer(
             keys=self.keys,
             open_connection=self.open_connection,
-            queue_limit=QUEUE_LIMIT,
+            queue_limit=queue_limit,
+            queue_tasks=queue_tasks or 0,
             on_full=on_full,
             submit_timeout=submit_timeout,
             durability=check_durability(durability),
@@ -278,6 +290,11 @@ class App:
                 accepted is kept and sent again.
         """
         self._producer.flush(timeout)
+
+    @property
+    def sending(self) -> SendingCounts:
+        """What became of the tasks that this process sent, by reason: a snapshot."""
+        return replace(self._producer.counts)
 
     async def aflush(self) -> None:
         """`flush` for event loops."""

@@ -164,7 +164,7 @@ def test_a_full_queue_answers_and_takes_again(app: ttp.App, monkeypatch: pytest.
     def eat(data: bytes) -> None: ...
 
     producer = app._producer
-    monkeypatch.setattr(producer, "_queue_limit", 100_000)
+    producer._queue_limits = producer._flight.limits = 100_000, 0
     monkeypatch.setattr(producer, "submit_timeout", 2.0)
     accepted = 0
 

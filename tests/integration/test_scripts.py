@@ -174,10 +174,11 @@ class TestBury:
         assert [(dead.id, dead.tasks, dead.errors) for dead in page] == [(rest_id, 1, b"still")]
         assert commands.dead_entries(queue.run(commands.dead_page(queue.keys, after=rest_id))) == []
         assert [(entry.stream, entry.frame) for entry in queue.read()] == [(queue.keys.stream(0), b"revived")]
-        assert (queue.stats.tasks, queue.stats.bytes) == (1, len(b"revived"))
+        assert (queue.stats.tasks, queue.stats.bytes) == (1, len(b"revived" + bytes(24) + b"rest" + b"still"))
         drop = commands.bury(queue.keys, entry_id=rest_id)
         assert commands.bury_reply(queue.run(drop)) == ("OK", "")
-        assert queue.stats.dead_frames == 0
+        assert (queue.stats.dead_frames, queue.stats.bytes) == (0, len(b"revived"))
+        assert queue.connection.call("HGET", queue.keys.counters, "parked") == b"0"
 
     def test_without_the_look_whether_it_is_there_it_is_revived_twice(self, queue: Queue) -> None:
         mutant = queue.without("if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return {'GONE', ''} end")

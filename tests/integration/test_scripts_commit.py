@@ -60,7 +60,7 @@ class TestCommit:
         assert (dead.tasks, dead.frame, dead.errors) == (1, b"dead", b"why")
         assert dead.id.endswith("-14")
         stats = queue.stats
-        assert (stats.tasks, stats.bytes, stats.waiting) == (2, len(b"derivedheld"), 1)
+        assert (stats.tasks, stats.bytes, stats.waiting) == (2, len(b"derivedhelddelayeddeadwhy"), 1)
         assert (stats.done, stats.retried, stats.dead, stats.dead_frames, stats.delayed_frames) == (1, 1, 1, 1, 1)
         assert commands.backlog_reply(queue.connection.call_many(commands.backlog(queue.keys))) == 3
         queue.tick(offset_ms=1001)

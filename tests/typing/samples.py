@@ -27,6 +27,8 @@ app = ttp.App(
     on_full="block",
     submit_timeout=5.0,
     durability="fsync",
+    queue_limit=1 << 30,
+    queue_tasks=1_000_000,
 )
 
 

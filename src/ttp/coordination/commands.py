@@ -46,12 +46,14 @@ def submit(
     limit: int,
     frame: bytes | memoryview,
     results_ttl_ms: int = 0,
+    task_limit: int = 0,
 ) -> Command:
     """Offer a frame. A chain is one producer's on one stream; prev is the fid of the frame before, None at first.
 
     Args:
         due_ms: server time from which it may run; None: now.
-        limit: bytes that the queue may hold.
+        limit: bytes that the queue may hold, delayed and dead frames included.
+        task_limit: likewise tasks; 0: as many as there is room for.
         results_ttl_ms: 0, or how long the server remembers these tasks while they have no outcome.
     """
     where = [keys.chain(priority, chain), keys.counters]
@@ -70,6 +72,7 @@ def submit(
             results_ttl_ms,
             "" if due_ms is None else due_ms,
             "" if due_ms is None else _member(priority, tasks, fid, retry=False),
+            task_limit,
         ),
     )
 

@@ -11,7 +11,10 @@ from ttp.coordination.replies import checked, pairs
 
 @dataclass(slots=True)
 class Stats:
-    """A queue now. Tasks and bytes are those ready, pending and held; the last five are totals."""
+    """A queue now. Tasks are those ready, pending and held; bytes are of all frames, delayed and dead ones too.
+
+    The last five are totals.
+    """
 
     tasks: int
     bytes: int

@@ -29,7 +29,7 @@ class AppCollector(Collector):
         blocks = GaugeMetricFamily("ttp_producer_pool_blocks", "Blocks of the producer's pool.", labels=("app",))
         for app in self._apps:
             taken, every = app.producer.blocks
-            accepted.add_metric((app.name,), app.producer.accepted)
+            accepted.add_metric((app.name,), app.producer.counts.accepted)
             used.add_metric((app.name,), taken)
             blocks.add_metric((app.name,), every)
         return iter((accepted, used, blocks))

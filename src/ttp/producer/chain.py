@@ -8,6 +8,7 @@ answer always tells what to resend.
 import os
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 
 from ttp.native import FrameWriter
 
@@ -87,6 +88,11 @@ class Chain:
         self._doubtful.update(self._frames[i].fid for i in range(self._sent))
         self._sent = self._replies = 0
         self._broken = False
+
+    def first_unsent(self) -> FrameWriter | None:
+        """The first frame that `withdraw` would take back."""
+        unsent = islice(self._frames, self._sent, None)
+        return next((frame for frame in unsent if frame.fid not in self._doubtful), None)
 
     def withdraw(self, frame: FrameWriter) -> bool:
         """Take back a frame that is surely not on the server; False where that is not sure."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 WINDOW = 8  # unanswered frames of a chain
 MARKER_TTL_MS = 24 * 3600 * 1000  # how long the server remembers a task without an outcome
+_CREATED_AT = slice(48, 56)  # of a frame's header
 FULL_PAUSE = 0.02  # seconds between two tries at a queue that has no room
 
 
@@ -27,17 +28,17 @@ class Flight:
     """The chains of one producer, and the replies it awaits.
 
     Args:
-        limit: bytes a queue may hold before it answers FULL.
+        limits: bytes and tasks a queue may hold before it answers FULL; 0 tasks: any number.
 
     Attributes:
         backlog: frames in the stream of the last accepted one.
         full_until: when queues that were full are tried again; 0 where none was.
     """
 
-    def __init__(self, keys: Callable[[str], Keys], clock: Clock, limit: Callable[[], int]) -> None:
+    def __init__(self, keys: Callable[[str], Keys], clock: Clock, limits: tuple[int, int]) -> None:
         self._keys = keys
         self._clock = clock
-        self._limit = limit
+        self.limits = limits
         self.chains: dict[tuple[str, int], Chain] = {}
         self.backlog = 0
         self.full_until = 0.0
@@ -92,7 +93,8 @@ class Flight:
                         fid=frame.fid,
                         due_ms=self._due_ms(connection, frame),
                         tasks=len(frame),
-                        limit=self._limit(),
+                        limit=self.limits[0],
+                        task_limit=self.limits[1],
                         frame=frame.data(),
                         results_ttl_ms=MARKER_TTL_MS if frame.route.results else 0,
                     )
@@ -131,6 +133,11 @@ class Flight:
             return []
         written, self._written = self._written, []
         return [frame for answer in written for frame in answer()]
+
+    def oldest_unsent(self) -> FrameWriter | None:
+        """The oldest frame that is surely not on the server; None where there is none."""
+        firsts = [frame for chain in self.chains.values() if (frame := chain.first_unsent()) is not None]
+        return min(firsts, key=lambda frame: bytes(frame.data()[_CREATED_AT])[::-1], default=None)
 
     def _due_ms(self, connection: "Connection", frame: FrameWriter) -> int | None:
         """When a delayed frame is due, by the server's clock. Read at sending, so never early."""

@@ -19,12 +19,15 @@ from ttp.coordination.keys import Keys
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, MemoryPool, Outbox
 from ttp.policy import Clock
+from ttp.producer.counts import SendingCounts
 from ttp.producer.flight import FULL_PAUSE, Flight
 from ttp.producer.lead import Lead
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
     from ttp.coordination.levels import Durability
+
+OnFull = Literal["block", "error", "drop_oldest"]
 
 log = logging.getLogger("ttp.producer")
 
@@ -45,7 +48,8 @@ class Producer:
         keys: the keys of a queue by its name.
         open_connection: makes a connected `Connection`; ServerUnavailable if that fails.
         queue_limit: bytes a queue may hold before it answers FULL.
-        on_full: what `emit` does when the pool is full: "block" up to submit_timeout, or "error".
+        queue_tasks: likewise tasks; 0: any number.
+        on_full: what `emit` does when the pool is full: "block" up to submit_timeout, "error", or "drop_oldest".
         submit_timeout: seconds `submit` waits for acceptance.
         durability: what an accepted task survives.
     """
@@ -56,15 +60,16 @@ class Producer:
         keys: Callable[[str], Keys],
         open_connection: "Callable[[float], Connection]",
         queue_limit: int,
-        on_full: Literal["block", "error"],
+        queue_tasks: int,
+        on_full: OnFull,
         submit_timeout: float,
         clock: Clock,
         durability: "Durability" = "memory",
     ) -> None:
         self._keys = keys
         self._open_connection = open_connection
-        self._queue_limit = queue_limit
-        self._block = on_full == "block"
+        self._queue_limits = queue_limit, queue_tasks
+        self._policy = on_full
         self.submit_timeout = submit_timeout
         self._clock = clock
         self._durability: Durability = durability
@@ -76,7 +81,6 @@ class Producer:
             on_submit=self.accept,
             on_full=self._on_full,
         )
-        self.accepted = 0  # tasks
         self._closed = False
         self._start()
         ref = weakref.ref(self)
@@ -90,10 +94,11 @@ class Producer:
     def _start(self) -> None:
         """The state of a process that has sent nothing yet."""
         self._io = Lead()
+        self.counts = SendingCounts()
         self._connection: Connection | None = None
         self._backoff = Backoff()
         self._retry_at = 0.0
-        self._flight = Flight(self._keys, self._clock, lambda: self._queue_limit)
+        self._flight = Flight(self._keys, self._clock, self._queue_limits)
         self._callbacks: dict[int, list[Callable[[], None]]] = {}
         self._flusher: threading.Thread | None = None
         self._partial_at = 0.0  # when the flusher may send again
@@ -126,20 +131,32 @@ class Producer:
 
     def _on_full(self) -> None:
         """No block is free: make room by sending, or raise QueueFull."""
-        deadline = time.monotonic() + (self.submit_timeout if self._block and not _in_event_loop() else 0.0)
+        patience = 0.0 if self._policy == "error" or _in_event_loop() else self.submit_timeout
+        deadline = time.monotonic() + patience
         reason = "the server has not accepted what was emitted before"
         while True:
             with self._io:
                 try:
                     self.outbox.seal()
-                    self._pump(deadline)
+                    self._pump(None if self._policy == "drop_oldest" else deadline)
                 except ServerUnavailable as error:
                     reason = str(error)
+                if self._policy == "drop_oldest" and not self._pool.available:
+                    self._drop_oldest()
             if self._pool.available:
                 return
             if time.monotonic() >= deadline:
                 held = self._pool.capacity
+                self.counts.refused_pool += 1
                 raise QueueFull(f"all {held} frames of the producer's pool wait for acceptance: {reason}")
+
+    def _drop_oldest(self) -> None:
+        """Make room by giving up the oldest frame that is surely not on the server. Under self._io."""
+        if (frame := self._flight.oldest_unsent()) is not None:
+            self._flight.chains[frame.route.queue, frame.route.priority].withdraw(frame)
+            self.counts.dropped += len(frame)
+            self._settle(frame, outcome=QueueFull("the task was dropped: newer ones took its place in the full pool"))
+            self._io.settled()
 
     def accept(self, frame: FrameWriter) -> None:
         """Return once the server has accepted the frame.
@@ -357,7 +374,7 @@ class Producer:
         self._spacing = min(LONGEST_SPACING, SPACING * max(1.0, self._flight.backlog / BACKLOG))
         for frame in accepted:
             self._settle(frame, outcome=True)
-            self.accepted += len(frame)
+            self.counts.accepted += len(frame)
         self._io.settled()
 
     def _settle(self, frame: FrameWriter, outcome: object) -> None:
@@ -375,15 +392,23 @@ class Producer:
             self._collect()
             chain = self._flight.chains[frame.route.queue, frame.route.priority]
             if error is None and chain.full:
-                error = QueueFull(f"queue {frame.route.queue!r} is at its limit of {self._queue_limit:,} bytes")
+                error = QueueFull(f"queue {frame.route.queue!r} is at its limit of {self._limits_in_words()}")
             why = error or ServerUnavailable(f"no answer within {self.submit_timeout} s")
             if chain.withdraw(frame):
+                if isinstance(why, QueueFull):
+                    self.counts.refused_queue += len(frame)
+                else:
+                    self.counts.refused_server += len(frame)
                 self._settle(frame, outcome=type(why)(f"{why}. The task was not accepted."))
                 self._io.settled()
             else:
                 for callback in self._callbacks.pop(frame.fid, ()):
                     callback()
                 raise type(why)(f"{why}. The task was sent and may still be accepted.")
+
+    def _limits_in_words(self) -> str:
+        size, tasks = self._queue_limits
+        return f"{size:,} bytes" + (f" or {tasks:,} tasks" if tasks else "")
 
 
 def _in_event_loop() -> bool:

@@ -11,12 +11,23 @@ end
 if not string.match(ARGV[1], '^%d+%-%d+$') or unsound(rest, ARGV[3], ARGV[4]) or unsound(revived, ARGV[7], ARGV[8]) then
   return redis.error_reply('BADARGS bury')
 end
+local entry = redis.call('XRANGE', KEYS[1], ARGV[1], ARGV[1])[1]
 if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return {'GONE', ''} end
+local parked, bytes = 0, 0
+for i = 1, #entry[2], 2 do
+  local name, value = entry[2][i], entry[2][i + 1]
+  if name == 'n' then parked = parked - value else bytes = bytes - #value end
+end
 local id = ''
-if rest ~= '' then id = append(KEYS[1], KEYS[2], ARGV[3], 'n', ARGV[4], 'f', rest, 'e', ARGV[5]) end
+if rest ~= '' then
+  id = append(KEYS[1], KEYS[2], ARGV[3], 'n', ARGV[4], 'f', rest, 'e', ARGV[5])
+  parked, bytes = parked + ARGV[4], bytes + #rest + #ARGV[5]
+end
 if revived ~= '' then
   append(KEYS[3], KEYS[2], ARGV[7], 'n', ARGV[8], 'f', revived)
   redis.call('HINCRBY', KEYS[2], 'tasks', ARGV[8])
-  redis.call('HINCRBY', KEYS[2], 'bytes', #revived)
+  bytes = bytes + #revived
 end
+redis.call('HINCRBY', KEYS[2], 'parked', parked)
+redis.call('HINCRBY', KEYS[2], 'bytes', bytes)
 return {'OK', id}

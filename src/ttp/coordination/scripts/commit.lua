@@ -46,22 +46,24 @@ if redis.call('XACK', source, 'g', id) == 0 then return {'FENCED', ''} end
 redis.call('XDEL', source, id)
 
 local held = ''
-local tasks, bytes, waiting, accepted = -numbers[3], -numbers[4], 0, 0
+local tasks, bytes, parked, waiting, accepted = -numbers[3], -numbers[4], 0, 0, 0
 local last_due = 0
 for i = first, #ARGV, 11 do
   local kind, fid, n, frame = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
   local number = tonumber(ARGV[i + 4])
   local key, counters, results = KEYS[number], KEYS[tonumber(ARGV[i + 5])], tonumber(ARGV[i + 8])
-  local up_tasks, up_bytes, up_waiting = 0, 0, 0
+  local up_tasks, up_bytes, up_parked, up_waiting = 0, #frame, 0, 0
   if kind == 'delayed' then
     redis.call('HSET', KEYS[number + 1], fid, frame)
     redis.call('ZADD', key, ARGV[i + 6], ARGV[i + 7])
+    up_parked = n
     if string.find(ARGV[i + 7], ':r:', 1, true) then up_waiting = n end
     last_due = math.max(last_due, ARGV[i + 6])
   elseif kind == 'dead' then
     append(key, counters, fid, 'n', n, 'f', frame, 'e', ARGV[i + 6])
+    up_parked, up_bytes = n, #frame + #ARGV[i + 6]
   else
-    up_tasks, up_bytes = n, #frame
+    up_tasks = n
     local entry = append(key, counters, fid, 'n', n, 'f', frame)
     if kind == 'held' then
       held = entry
@@ -72,11 +74,13 @@ for i = first, #ARGV, 11 do
     end
   end
   if counters == c then
-    tasks, bytes, waiting = tasks + up_tasks, bytes + up_bytes, waiting + up_waiting
+    tasks, bytes = tasks + up_tasks, bytes + up_bytes
+    parked, waiting = parked + up_parked, waiting + up_waiting
     if ARGV[i + 10] == '1' then accepted = accepted + n end
   else
     redis.call('HINCRBY', counters, 'tasks', up_tasks)
     redis.call('HINCRBY', counters, 'bytes', up_bytes)
+    if up_parked > 0 then redis.call('HINCRBY', counters, 'parked', up_parked) end
     if up_waiting > 0 then redis.call('HINCRBY', counters, 'waiting', up_waiting) end
     if ARGV[i + 10] == '1' then redis.call('HINCRBY', counters, 'accepted', n) end
   end
@@ -91,6 +95,7 @@ end
 
 if tasks ~= 0 then redis.call('HINCRBY', c, 'tasks', tasks) end
 if bytes ~= 0 then redis.call('HINCRBY', c, 'bytes', bytes) end
+if parked ~= 0 then redis.call('HINCRBY', c, 'parked', parked) end
 if waiting ~= 0 then redis.call('HINCRBY', c, 'waiting', waiting) end
 if accepted ~= 0 then redis.call('HINCRBY', c, 'accepted', accepted) end
 for i, total in ipairs({'done', 'retried', 'dead', 'cancelled'}) do

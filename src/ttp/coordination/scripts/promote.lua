@@ -3,7 +3,7 @@
 local function promote(delayed, frames, streams, counters, now, limit)
   local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, limit)
   if #due == 0 then return end
-  local tasks, bytes, waiting = 0, 0, 0
+  local tasks, waiting = 0, 0
   for _, member in ipairs(due) do
     redis.call('ZREM', delayed, member)
     local priority, n, why, fid = string.match(member, '^([012]):(%d+):([rs]):(%d+)$')
@@ -11,11 +11,11 @@ local function promote(delayed, frames, streams, counters, now, limit)
     if frame then
       redis.call('HDEL', frames, fid)
       append(streams[priority + 1], counters, fid, 'n', n, 'f', frame)
-      tasks, bytes = tasks + n, bytes + #frame
+      tasks = tasks + n
       if why == 'r' then waiting = waiting + n end
     end
   end
   redis.call('HINCRBY', counters, 'tasks', tasks)
-  redis.call('HINCRBY', counters, 'bytes', bytes)
+  redis.call('HINCRBY', counters, 'parked', 0 - tasks)
   if waiting > 0 then redis.call('HINCRBY', counters, 'waiting', -waiting) end
 end

@@ -1,13 +1,13 @@
 -- Accepts a frame if it continues its producer's chain.
 -- KEYS: 1 p<prio>:<chain>  2 c  3 s<prio>, or d  [4 dp, if 3 is d]  [last: R, if results are kept]
 -- ARGV: 1 fid before this one or ''  2 fid  3 tasks  4 limit of c.bytes  5 frame  6 ms to keep R, 0 without R
---       7 due ms or ''  8 member of d or ''
+--       7 due ms or ''  8 member of d or ''  9 limit of tasks, 0 without
 -- Returns: {OK, fid, frames in the stream (0 if due)} or {NO | FULL, last fid of the chain or ''}. OOM is FULL.
 -- include: append.lua
 local p, c, place = KEYS[1], KEYS[2], KEYS[3]
 local fid, tasks, limit, frame = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-local ttl, due = tonumber(ARGV[6]), ARGV[7]
-if not (is_fid(fid) and tasks and tasks >= 1 and limit and ttl and #frame > 0)
+local ttl, due, task_limit = tonumber(ARGV[6]), ARGV[7], tonumber(ARGV[9])
+if not (is_fid(fid) and tasks and tasks >= 1 and limit and ttl and task_limit and #frame > 0)
   or (due ~= '' and not (tonumber(due) and string.match(ARGV[8], '^[012]:%d+:[rs]:%d+$') and KEYS[4])) then
   return redis.error_reply('BADARGS submit')
 end
@@ -15,6 +15,10 @@ end
 local last = redis.call('GET', p) or ''
 if last ~= ARGV[1] then return {'NO', last} end
 if tonumber(redis.call('HGET', c, 'bytes') or 0) + #frame > limit then return {'FULL', last} end
+if task_limit > 0 then
+  local all = (redis.call('HGET', c, 'tasks') or 0) + (redis.call('HGET', c, 'parked') or 0)
+  if all + tasks > task_limit then return {'FULL', last} end
+end
 
 -- The first write: refused under OOM, with nothing done.
 local count = redis.pcall('HINCRBY', c, 'id', 1)
@@ -25,11 +29,12 @@ end
 if due == '' then
   redis.call('XADD', place, string.format('%.0f-%s', count, fid), 'n', tasks, 'f', frame)
   redis.call('HINCRBY', c, 'tasks', tasks)
-  redis.call('HINCRBY', c, 'bytes', #frame)
 else
   redis.call('HSET', KEYS[4], fid, frame)
   redis.call('ZADD', place, due, ARGV[8])
+  redis.call('HINCRBY', c, 'parked', tasks)
 end
+redis.call('HINCRBY', c, 'bytes', #frame)
 redis.call('SET', p, fid, 'PX', 86400000)
 redis.call('HINCRBY', c, 'accepted', tasks)
 if ttl > 0 then

@@ -1,0 +1,22 @@
+"""What became of the tasks that one process sent, by reason."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class SendingCounts:
+    """Exact counts of tasks since the process began (or was forked).
+
+    Attributes:
+        accepted: confirmed by the server.
+        dropped: emitted, and dropped by ``on_full="drop_oldest"``.
+        refused_pool: not taken by `emit` or `submit` since the producer's pool stayed full.
+        refused_queue: submitted, and taken back since the queue was at its limit.
+        refused_server: submitted, and taken back since no server answered in time.
+    """
+
+    accepted: int = 0
+    dropped: int = 0
+    refused_pool: int = 0
+    refused_queue: int = 0
+    refused_server: int = 0
