@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -242,7 +243,7 @@ def test_senders_by_http_hear_that_the_server_is_away(server: Server, monkeypatc
 
 def test_senders_by_http_hear_that_the_queue_is_full(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ttp.telemetry.sources.http.PATIENCE", 0.2)
-    monkeypatch.setattr("ttp.app.QUEUE_LIMIT", 1)
+    monkeypatch.setattr("ttp.telemetry.sources.intake.App", partial(App, queue_limit=1))
     intake = Intake(url=server.url)
     receiver = HttpReceiver("127.0.0.1", 0, telemetry_routes)
     with serving(intake, receiver):

@@ -39,7 +39,7 @@ async def in_a_loop() -> None:
 plain.options(priority="urgent")  # MISTAKE no such priority
 plain.options(delay="1")  # MISTAKE text for seconds
 plain.options(at=1.0)  # MISTAKE a number for a time
-ttp.App("x", on_full="wait")  # MISTAKE block or error
+ttp.App("x", on_full="wait")  # MISTAKE no such policy
 ttp.App("x", lifespan=3)  # MISTAKE not what makes a context manager
 ttp.RetryPolicy(3, 0.1)  # MISTAKE delays have names
 ttp.RetryPolicy(retry_on=OSError)  # MISTAKE not a tuple

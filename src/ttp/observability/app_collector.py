@@ -23,13 +23,23 @@ class AppCollector(Collector):
         accepted = CounterMetricFamily(
             "ttp_producer_accepted", "Tasks of this process that the server has accepted.", labels=("app",)
         )
+        dropped = CounterMetricFamily(
+            "ttp_producer_dropped", "Emitted tasks that made way for newer ones in a full pool.", labels=("app",)
+        )
+        refused = CounterMetricFamily(
+            "ttp_producer_refused", "Tasks that were not taken, by what stood in the way.", labels=("app", "reason")
+        )
         used = GaugeMetricFamily(
             "ttp_producer_pool_blocks_used", "Blocks that hold tasks not yet accepted.", labels=("app",)
         )
         blocks = GaugeMetricFamily("ttp_producer_pool_blocks", "Blocks of the producer's pool.", labels=("app",))
         for app in self._apps:
             taken, every = app.producer.blocks
-            accepted.add_metric((app.name,), app.producer.counts.accepted)
+            counts = app.producer.counts
+            accepted.add_metric((app.name,), counts.accepted)
+            dropped.add_metric((app.name,), counts.dropped)
+            for reason in ("pool", "queue", "server"):
+                refused.add_metric((app.name, reason), getattr(counts, f"refused_{reason}"))
             used.add_metric((app.name,), taken)
             blocks.add_metric((app.name,), every)
-        return iter((accepted, used, blocks))
+        return iter((accepted, dropped, refused, used, blocks))

@@ -111,7 +111,7 @@ class PoolCollector(Collector):
         yield GaugeMetricFamily("ttp_server_up", "1 while the server answers.", value=int(self._queues.answering))
         gauges = {
             "tasks": ("ttp_queue_tasks", "Tasks ready or running."),
-            "bytes": ("ttp_queue_bytes", "Bytes of the frames that hold them."),
+            "bytes": ("ttp_queue_bytes", "Bytes of all frames, delayed and dead ones too."),
             "waiting": ("ttp_queue_retries_waiting", "Tasks that wait to be tried again."),
             "frames": ("ttp_queue_frames", "Frames ready or running."),
             "delayed_frames": ("ttp_queue_delayed_frames", "Frames that are not due."),

@@ -5,6 +5,7 @@ Whoever has a reason to send does: the thread that filled a frame (without waiti
 One lock guards the connection; whoever holds it works for all.
 """
 
+import contextlib
 import logging
 import os
 import sys
@@ -138,21 +139,24 @@ class Producer:
             with self._io:
                 try:
                     self.outbox.seal()
-                    self._pump(None if self._policy == "drop_oldest" else deadline)
+                    if self._policy == "drop_oldest":
+                        self._make_way()
+                    if not self._pool.available:
+                        self._pump(deadline)
                 except ServerUnavailable as error:
                     reason = str(error)
-                if self._policy == "drop_oldest" and not self._pool.available:
-                    self._drop_oldest()
-            if self._pool.available:
-                return
-            if time.monotonic() >= deadline:
-                held = self._pool.capacity
-                self.counts.refused_pool += 1
-                raise QueueFull(f"all {held} frames of the producer's pool wait for acceptance: {reason}")
+                if self._pool.available:
+                    return
+                if time.monotonic() >= deadline:
+                    held = self._pool.capacity
+                    self.counts.refused_pool += 1
+                    raise QueueFull(f"all {held} frames of the producer's pool wait for acceptance: {reason}")
 
-    def _drop_oldest(self) -> None:
-        """Make room by giving up the oldest frame that is surely not on the server. Under self._io."""
-        if (frame := self._flight.oldest_unsent()) is not None:
+    def _make_way(self) -> None:
+        """Free a block without waiting, if need be that of the oldest frame surely not on the server; under _io."""
+        with contextlib.suppress(ServerUnavailable):
+            self._pump()
+        if not self._pool.available and (frame := self._flight.oldest_unsent()) is not None:
             self._flight.chains[frame.route.queue, frame.route.priority].withdraw(frame)
             self.counts.dropped += len(frame)
             self._settle(frame, outcome=QueueFull("the task was dropped: newer ones took its place in the full pool"))
