@@ -174,16 +174,17 @@ def test_a_full_queue_answers_and_takes_again(app: ttp.App, monkeypatch: pytest.
             eat.submit(b"x" * 20_000)
             accepted += 1
 
-    with pytest.raises(ttp.QueueFull, match="limit of 100,000 bytes"):
+    with pytest.raises(ttp.QueueFull, match="limit of 100,000 bytes") as full:
         fill()
     assert accepted == 4
     assert stats(app).accepted == 4
-    testing.drain(app)
+    doubtful = "may still be accepted" in str(full.value)  # it was on the wire just then
+    ttp.WorkerPool(app).run(burst=True)
     monkeypatch.setattr(producer, "submit_timeout", 5.0)
     handle = eat.submit(b"x")
     testing.drain(app)
     assert handle.result(5) is None
-    assert stats(app).done == 5
+    assert stats(app).done == 5 + doubtful
 
 
 def test_a_fork_starts_a_producer_of_its_own(app: ttp.App) -> None:
