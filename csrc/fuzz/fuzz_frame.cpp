@@ -55,6 +55,7 @@ void parse_results(const uint8_t* data, size_t size) {
 }  // namespace
 
 int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (size > ttp::kMaxFrame) return 0;
   ExactCopy copy(data, size);
   parse_results(copy.data(), size);
   parse(copy.data(), size);
