@@ -76,7 +76,7 @@ class Chain:
             self.full = False
         else:
             self._broken = True
-            self.full = status == "FULL"
+            self.full = self.full or status == "FULL"  # those behind a refused frame are answered NO
         if self._broken and self._replies == 0:
             self._broken = False
             self._sent = 0
