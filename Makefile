@@ -17,7 +17,7 @@ PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
-	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (10 minutes)"
+	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (15 minutes)"
 	@echo "make bench   the numbers of this machine, against their targets (10 minutes)"
 	@echo "make mutants each guard taken out in turn, and the test that notices (5 minutes)"
 	@echo "make lint    formatting, types, import order, clang-tidy"

@@ -135,3 +135,16 @@ def test_what_was_refused_may_be_taken_back() -> None:
     assert chain.answer("FULL", None) == []
     assert chain.withdraw(frame)
     assert len(chain) == 0
+
+
+def test_a_chain_stays_full_for_those_behind_the_refused_frame() -> None:
+    chain = Chain("p")
+    chain.push(made(1))
+    chain.push(made(2))
+    assert len(chain.sendable(8)) == 2
+    chain.answer("FULL", None)
+    chain.answer("NO", None)
+    assert chain.full
+    assert chain.sendable(1)
+    assert [frame.fid for frame in chain.answer("OK", 1)] == [1]
+    assert not chain.full

@@ -19,7 +19,7 @@ class Chain:
     Attributes:
         id: names the chain to the server; a new one is drawn when another producer (a clone, or this
             one before its server lost state) turns out to have continued it.
-        full: the server refused the last frame for want of room.
+        full: the server refused a frame for want of room, and has accepted none since.
     """
 
     def __init__(self, chain_id: str) -> None:
