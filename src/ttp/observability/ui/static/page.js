@@ -184,16 +184,32 @@ async function ask(path, options) {
 
 const addressOf = (l) => `/api/dead/${encodeURIComponent(l.app)}/${encodeURIComponent(l.id)}`;
 
+let asked = 0;
 async function loadLetters() {
+  const mine = ++asked;
   try {
     const { letters, more } = await ask(`/api/dead?limit=${shownLetters}`);
-    const known = new Map([...$("letters").children].map((item) => [item.dataset.id, item]));
-    $("letters").replaceChildren(...letters.map((l) => known.get(l.id ?? "") ?? letterItem(l)));
+    if (mine !== asked) return; // a later answer is on its way, and knows more
+    arrange(letters);
     $("no-letters").hidden = letters.length > 0;
     $("more").hidden = !more;
     put("dead-note", letters.length ? `${letters.length}${more ? ", the oldest of more" : ""}` : "");
   } catch (error) {
     say(error.message);
+  }
+}
+
+// A letter that stays is not touched: moving it would take the focus from it.
+function arrange(letters) {
+  const list = $("letters");
+  const ids = new Set(letters.map((l) => l.id ?? ""));
+  for (const item of [...list.children]) if (!ids.has(item.dataset.id)) item.remove();
+  const known = new Map([...list.children].map((item) => [item.dataset.id, item]));
+  let place = list.firstElementChild;
+  for (const l of letters) {
+    const item = known.get(l.id ?? "") ?? letterItem(l);
+    if (item === place) place = place.nextElementSibling;
+    else list.insertBefore(item, place);
   }
 }
 
