@@ -1,8 +1,9 @@
-"""A worker process that serves health and metrics, and what it answers."""
+"""Processes that serve health and metrics, and what they answer."""
 
 import contextlib
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -65,6 +66,26 @@ def start(url: str, address: str, *options: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+@contextlib.contextmanager
+def http_command(*command: str) -> Iterator[int]:
+    """`ttp COMMAND --http PORT` while it runs; yields the port. It must stop with 0."""
+    port = free_port()
+    # The option belongs to the command itself, so before any command of its own.
+    name, *rest = command
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ttp", name, "--http", f"127.0.0.1:{port}", *rest], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        until(lambda: get(port, "/livez")[0] == 200)
+        yield port
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 0, said
+    finally:
+        process.kill()
+        process.communicate()
 
 
 @contextlib.contextmanager

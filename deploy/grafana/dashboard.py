@@ -11,6 +11,12 @@ BUCKETS = "rate(ttp_task_{}_seconds_bucket" + TASKS.replace("{", "{{").replace("
 QUEUES = '{queue=~"$queue"}'
 WIDTH, HEIGHT = 12, 8  # of a panel; the page is 24 wide
 
+
+def _mean(summary: str) -> str:
+    """The mean of a summary, where there was anything."""
+    return f"sum(rate({summary}_sum[$__rate_interval])) / sum(rate({summary}_count[$__rate_interval]))"
+
+
 PANELS: list[tuple[str, str, str, list[tuple[str, str]]]] = [
     (
         "Throughput",
@@ -104,8 +110,53 @@ PANELS: list[tuple[str, str, str, list[tuple[str, str]]]] = [
         "ops",
         [
             ("sum(rate(ttp_tasks_reclaimed_total[$__rate_interval]))", "reclaimed tasks"),
+            ("sum(rate(ttp_tasks_duplicated_total[$__rate_interval]))", "duplicated tasks"),
             ("sum(rate(ttp_frames_fenced_total[$__rate_interval]))", "fenced frames"),
             ("sum(rate(ttp_frames_corrupt_total[$__rate_interval]))", "corrupt frames"),
+        ],
+    ),
+    (
+        "Producers",
+        "Tasks submitted, accepted, dropped and refused, a second; of processes that show their own metrics.",
+        "ops",
+        [
+            ("sum by (app) (rate(ttp_producer_submitted_total[$__rate_interval]))", "{{app}} submitted"),
+            ("sum by (app) (rate(ttp_producer_accepted_total[$__rate_interval]))", "{{app}} accepted"),
+            ("sum by (app) (rate(ttp_producer_dropped_total[$__rate_interval]))", "{{app}} dropped"),
+            (
+                "sum by (app, reason) (rate(ttp_producer_refused_total[$__rate_interval]))",
+                "{{app}} refused: {{reason}}",
+            ),
+        ],
+    ),
+    (
+        "Pools and rings",
+        "Blocks of producers' pools and slices in workers' rings that are used, of all there are.",
+        "percentunit",
+        [
+            (
+                "sum by (app) (ttp_producer_pool_blocks_used) / sum by (app) (ttp_producer_pool_blocks)",
+                "{{app}} pool",
+            ),
+            ("sum(ttp_worker_ring_slices_used) / sum(ttp_worker_ring_slices)", "ring"),
+        ],
+    ),
+    (
+        "Round trips to the server",
+        "Mean time of requests whose answer is waited for at once.",
+        "s",
+        [
+            (_mean("ttp_worker_round_trip_seconds"), "workers"),
+            (_mean("ttp_producer_round_trip_seconds"), "producers"),
+        ],
+    ),
+    (
+        "Requests to the server",
+        "Each of one command or many, a second.",
+        "ops",
+        [
+            ("sum(rate(ttp_worker_requests_total[$__rate_interval]))", "workers"),
+            ("sum(rate(ttp_producer_requests_total[$__rate_interval]))", "producers"),
         ],
     ),
 ]

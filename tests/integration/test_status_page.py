@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from real_server import BINARIES, Server
+from real_server import Server
 from status_page import StatusPage
 from ttp import App, Reject, testing
 from ttp.cli import main
@@ -24,24 +24,13 @@ HOSTILE = {"html": "<script>alert(1)</script>", "control": "\x00\x1b[2J\u202e", 
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    """One kind of server is enough here: what is said to it is tested elsewhere on all."""
-    running = Server(BINARIES[0])
-    try:
-        running.start()
-        yield running
-    finally:
-        running.remove()
-
-
-@pytest.fixture
-def start(server: Server) -> Iterator[Start]:
+def start(any_server: Server) -> Iterator[Start]:
     """Starts a page; at the end each stops cleanly."""
     pages: list[StatusPage] = []
     with ExitStack() as stack:
 
         def run(*options: str) -> StatusPage:
-            pages.append(stack.enter_context(StatusPage(server.url, *options)))
+            pages.append(stack.enter_context(StatusPage(any_server.url, *options)))
             return pages[-1]
 
         yield run
@@ -65,9 +54,9 @@ def bury(server: Server) -> list[str]:
         return [handle.id for handle in handles]
 
 
-def test_it_tells_totals_workers_and_breakers(server: Server, start: Start) -> None:
+def test_it_tells_totals_workers_and_breakers(any_server: Server, start: Start) -> None:
     page = start()
-    with App("plant", server.url) as app:
+    with App("plant", any_server.url) as app:
 
         @app.task(name="add")
         def add(a: int) -> int:
@@ -98,8 +87,8 @@ def test_headers_and_the_page_itself(start: Start) -> None:
     assert page.ask("/nothing")[0] == 404
 
 
-def test_dead_letters_are_bounded_and_printable(server: Server, start: Start) -> None:
-    hostile, plain = bury(server)
+def test_dead_letters_are_bounded_and_printable(any_server: Server, start: Start) -> None:
+    hostile, plain = bury(any_server)
     page = start()
     lines = json.loads(page.ask("/api/dead")[2])
     assert [line["id"] for line in lines["letters"]] == [hostile, plain]
@@ -113,8 +102,8 @@ def test_dead_letters_are_bounded_and_printable(server: Server, start: Start) ->
         assert not set("\x00\x1b\u202e") & set(str(text))
 
 
-def test_retry_and_drop(server: Server, start: Start) -> None:
-    first, second = bury(server)
+def test_retry_and_drop(any_server: Server, start: Start) -> None:
+    first, second = bury(any_server)
     page = start("--allow-actions")
     assert page.post(f"/api/dead/plant/{first}/drop")[0] == 200
     assert page.post(f"/api/dead/plant/{first}/drop")[0] == 404
@@ -127,14 +116,14 @@ def test_retry_and_drop(server: Server, start: Start) -> None:
         assert (status, bool(json.loads(body)["error"])) == (404, True)
 
 
-def test_read_only_unless_allowed(server: Server, start: Start) -> None:
-    first, _ = bury(server)
+def test_read_only_unless_allowed(any_server: Server, start: Start) -> None:
+    first, _ = bury(any_server)
     status, body = start().post(f"/api/dead/plant/{first}/drop")
     assert (status, "--allow-actions" in body) == (403, True)
 
 
-def test_other_sites_may_do_nothing(server: Server, start: Start) -> None:
-    first, _ = bury(server)
+def test_other_sites_may_do_nothing(any_server: Server, start: Start) -> None:
+    first, _ = bury(any_server)
     page = start("--allow-actions")
     path = f"/api/dead/plant/{first}/drop"
     assert page.post(path, Origin="http://evil.example")[0] == 403
@@ -186,9 +175,9 @@ def test_a_browser_that_drops_the_stream_is_forgotten(start: Start) -> None:
     assert page.ask("/api/state")[0] == 200
 
 
-def test_it_stops_with_a_stream_open(server: Server) -> None:
+def test_it_stops_with_a_stream_open(any_server: Server) -> None:
     with (
-        StatusPage(server.url) as page,
+        StatusPage(any_server.url) as page,
         socket.create_connection(("127.0.0.1", page.port)) as browser,
     ):
         browser.sendall(f"GET /api/events HTTP/1.1\r\nHost: 127.0.0.1:{page.port}\r\n\r\n".encode())
@@ -197,15 +186,15 @@ def test_it_stops_with_a_stream_open(server: Server) -> None:
         assert page.stop(signal.SIGTERM) == 0
 
 
-def test_no_server_is_shown_and_it_comes_back(server: Server, start: Start) -> None:
+def test_no_server_is_shown_and_it_comes_back(any_server: Server, start: Start) -> None:
     page = start()
     page.state(lambda state: state["server"]["up"])
-    server.stop()
+    any_server.stop()
     state = page.state(lambda state: state["server"]["up"] is False)
     assert "no connection" in state["server"]["error"]
     status, _, body = page.ask("/api/dead")
     assert (status, "no connection" in body) == (503, True)
-    server.start()
+    any_server.start()
     page.state(lambda state: state["server"]["up"])
 
 

@@ -4,38 +4,20 @@ from collections.abc import Iterator
 
 import pytest
 
-from real_browser import NO_BROWSER, PROGRAM, Browser
-from real_server import BINARIES, Server
+from real_browser import Browser
+from real_server import Server
 from status_page import StatusPage
 from ttp import App, Reject, testing
 
 pytest.importorskip("uvicorn", reason="no uvicorn here: install ttp[ui]")
-pytestmark = pytest.mark.skipif(PROGRAM is None, reason=NO_BROWSER)
 
 EVIL = "<img src=x onerror='document.title=1'><script>document.title=2</script>"
 
 
 @pytest.fixture
-def server() -> Iterator[Server]:
-    running = Server(BINARIES[0])
-    try:
-        running.start()
-        yield running
-    finally:
-        running.remove()
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    browser = Browser()
-    yield browser
-    browser.close()
-
-
-@pytest.fixture
-def app(server: Server) -> Iterator[App]:
+def app(any_server: Server) -> Iterator[App]:
     """Its task "<b>pick</b>" fails for good what is negative, at the first attempt."""
-    with App("plant", server.url) as app:
+    with App("plant", any_server.url) as app:
         refused: set[int] = set()
 
         @app.task(name="<b>pick</b>")
@@ -49,9 +31,9 @@ def app(server: Server) -> Iterator[App]:
         yield app
 
 
-def test_a_person_on_call(server: Server, app: App, browser: Browser) -> None:
+def test_a_person_on_call(any_server: Server, app: App, browser: Browser) -> None:
     pick = app.pick  # type: ignore[attr-defined]
-    with StatusPage(server.url, "--allow-actions") as page, testing.worker(app):
+    with StatusPage(any_server.url, "--allow-actions") as page, testing.worker(app):
         browser.look(1200, 900)
         browser.open(page.url)
         browser.wait("document.querySelector('#server')?.dataset.state === 'up'")
@@ -105,8 +87,8 @@ def test_a_person_on_call(server: Server, app: App, browser: Browser) -> None:
         browser.wait("document.querySelector('#alarm').innerText.includes('does not answer')")
 
 
-def test_phone_dark_and_names_for_a_screen_reader(server: Server, app: App, browser: Browser) -> None:
-    with StatusPage(server.url, "--token", "s3cret") as page, testing.worker(app):
+def test_phone_dark_and_names_for_a_screen_reader(any_server: Server, app: App, browser: Browser) -> None:
+    with StatusPage(any_server.url, "--token", "s3cret") as page, testing.worker(app):
         app.pick.submit(-1)  # type: ignore[attr-defined]
         browser.look(390, 844, dark=True)
         browser.open(f"{page.url}/?token=s3cret")

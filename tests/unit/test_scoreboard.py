@@ -21,7 +21,7 @@ def test_another_process_reads_what_one_has_counted() -> None:
         own.observe("b", "run", 0.002, 5)
         own.observe("b", "run", 100.0, 1)
         own.event("fenced")
-        own.beat(serving=True, in_hand=7, breakers={"db": "open"})
+        own.beat(serving=True, in_hand=7, ring=(3, 9), breakers={"db": "open"})
         idle, seen = Scoreboard(Layout.from_json(layout.to_json()), file.fileno()).slots()
     assert list(seen.outcomes(0)) == [3, 0, 0, 0, 0]
     assert list(seen.outcomes(1)) == [0] * 5

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ttp.cli.http import Http, endpoints
 from ttp.cli.live import live_line, stop_on_interrupt
 from ttp.cli.output import Json, Url, complain, print_json, usage
 from ttp.errors import QueueFull, ServerUnavailable
@@ -39,7 +40,9 @@ class _Target:
     """Where events go, and how the end is told."""
 
     intake: Intake
+    queue: str
     json: bool
+    http: str | None
 
 
 @app.callback()
@@ -52,9 +55,11 @@ def ingest(
     ] = False,
     url: Url = None,
     as_json: Json = False,
+    http: Http = None,
 ) -> None:
     """Take events, until they end or Ctrl-C, and report what was accepted and refused."""
-    context.obj = _Target(Intake(app_name, url, queue=queue, dead_letters=dead_letters, on_sample=complain), as_json)
+    intake = Intake(app_name, url, queue=queue, dead_letters=dead_letters, on_sample=complain)
+    context.obj = _Target(intake, queue, as_json, http)
 
 
 @app.command()
@@ -191,10 +196,14 @@ def _run(context: typer.Context, *receivers: Receiver) -> None:
     """Serve until the first receiver ends, and say what became of the events."""
     target: _Target = context.obj
     intake = target.intake
-    intake.app.open_connection(CONNECT_TIMEOUT).close()  # no server: better now than after the first events
     beside = [threading.Thread(target=receiver.serve, args=(intake,), daemon=True) for receiver in receivers[1:]]
     interrupted = False
-    with stop_on_interrupt(intake.stopping), live_line(lambda: f"accepted {intake.accepted:,} events"):
+    with (
+        endpoints(intake.app, target.http, [target.queue]),
+        stop_on_interrupt(intake.stopping),
+        live_line(lambda: f"accepted {intake.accepted:,} events"),
+    ):
+        intake.app.open_connection(CONNECT_TIMEOUT).close()  # no server: better now than after the first events
         for thread in beside:
             thread.start()
         try:

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from ttp.app import App
+from ttp.cli.http import Http, endpoints
 from ttp.cli.live import live_line, stop_on_interrupt
 from ttp.cli.output import Url, complain, usage
 from ttp.telemetry.delivery import CONNECT_TIMEOUT, Delivery, play
@@ -52,6 +53,7 @@ def simulate(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the events as JSON Lines instead of sending them.")
     ] = False,
+    http: Http = None,
 ) -> None:
     """Send events of a simulated fleet or of this machine, each when it is due.
 
@@ -68,11 +70,13 @@ def simulate(
     except ValueError as error:
         usage(str(error))
     if as_json:
+        if http is not None:
+            usage("--http shows what is sent, and --json sends nothing")
         _print(origin)
     elif to is not None:
-        _store(origin, to, url)
+        _store(origin, to, url, http)
     else:
-        _send(origin, app_name, queue, url)
+        _send(origin, app_name, queue, url, http)
 
 
 def _fleet(
@@ -104,10 +108,11 @@ def _print(origin: Source[Event] | Source[Record]) -> None:
         play(origin, show, clock=time.time, stopping=stopping, pause=sys.stdout.flush)
 
 
-def _store(origin: Source[Event] | Source[Record], to: str, url: str | None) -> None:
+def _store(origin: Source[Event] | Source[Record], to: str, url: str | None, http: str | None) -> None:
     sink = open_sink(to)
     delivery = Delivery(sink, url)
     with (
+        endpoints(delivery.app, http, [delivery.queue]),
         stop_on_interrupt(delivery.stopping),
         live_line(lambda: f"sent {delivery.sent:,} events, stored {sink.events:,}"),
     ):
@@ -122,12 +127,17 @@ def _store(origin: Source[Event] | Source[Record], to: str, url: str | None) -> 
         raise typer.Exit(1)
 
 
-def _send(origin: Source[Event] | Source[Record], app_name: str, queue: str, url: str | None) -> None:
+def _send(origin: Source[Event] | Source[Record], app_name: str, queue: str, url: str | None, http: str | None) -> None:
     sent = 0
     stopping = threading.Event()
     app = App(app_name, url)
-    app.open_connection(CONNECT_TIMEOUT).close()  # no server: better now than after the first events
-    with app, stop_on_interrupt(stopping), live_line(lambda: f"sent {sent:,} events"):
+    with (
+        app,
+        endpoints(app, http, [queue]),
+        stop_on_interrupt(stopping),
+        live_line(lambda: f"sent {sent:,} events"),
+    ):
+        app.open_connection(CONNECT_TIMEOUT).close()  # no server: better now than after the first events
         normal = app.remote(STORE, queue=queue)
         high = normal.options(priority="high")
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ttp.cli.http import Http
 from ttp.cli.output import Url
 
 
@@ -19,10 +20,7 @@ def worker(
     url: Url = None,
     grace: Annotated[float, typer.Option(min=0.0, help="Seconds that running handlers get when stopped.")] = 25.0,
     burst: Annotated[bool, typer.Option("--burst", help="End when nothing is left to do.")] = False,
-    http: Annotated[
-        str | None,
-        typer.Option(metavar="HOST:PORT", help="Serve /livez, /readyz and /metrics there (extra [metrics])."),
-    ] = None,
+    http: Http = None,
     log_format: Annotated[Literal["console", "json"], typer.Option(help="Lines of text, or JSON objects.")] = "console",
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log more.")] = False,
 ) -> None:

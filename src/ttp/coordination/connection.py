@@ -20,6 +20,7 @@ from ttp.coordination.keys import GROUP, Keys
 from ttp.coordination.replies import ReplyError as ReplyError
 from ttp.coordination.replies import checked, pairs
 from ttp.coordination.scripts import SCRIPTS
+from ttp.coordination.traffic import Traffic
 from ttp.coordination.url import Target as Target
 from ttp.errors import ServerRefused, ServerUnavailable
 from ttp.policy import Clock
@@ -40,6 +41,7 @@ class Connection:
         client_id: the server's number for this connection.
         offset_us: microseconds to add to this machine's wall clock to get the server's, once connected.
         server: its name and version, as in "valkey 9.1.2", once connected.
+        traffic: where it counts.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Connection:
         self.client_id = 0
         self.offset_us = 0
         self.server = ""
+        self.traffic = Traffic()
         self._connect_timeout = connect_timeout
         self._clock = clock or Clock()
         self._pack: Callable[[Command], bytes]
@@ -184,6 +187,7 @@ class Connection:
         except Exception as error:
             raise self._closed_by(error) from None
         self._awaited += len(commands)
+        self.traffic.requests += 1
 
     def read(self, timeout: float | None = None) -> Any:
         """The next reply. After timeout seconds (None: 10) without one the connection is closed.
@@ -212,10 +216,13 @@ class Connection:
 
     def _ask(self, commands: Sequence[Command], deadline: float) -> list[Any]:
         """Send and read, putting aside the replies that were outstanding before."""
+        asked = time.monotonic()
         self.send(commands)
         while self._awaited > len(commands):
             self._early.append(self._receive(deadline - time.monotonic()))
-        return [self._receive(max(0.0, deadline - time.monotonic())) for _ in commands]
+        replies = [self._receive(max(0.0, deadline - time.monotonic())) for _ in commands]
+        self.traffic.waited(asked)
+        return replies
 
     def call(self, *command: str | bytes | int | memoryview, timeout: float | None = None) -> Any:
         """Send one command and return its reply; a `ReplyError` is raised. Outstanding replies stay so."""

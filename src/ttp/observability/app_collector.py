@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 
 from ttp.app import App
@@ -20,6 +20,9 @@ class AppCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """All metrics, as they are now."""
+        submitted = CounterMetricFamily(
+            "ttp_producer_submitted", "Tasks of this process in frames that were closed.", labels=("app",)
+        )
         accepted = CounterMetricFamily(
             "ttp_producer_accepted", "Tasks of this process that the server has accepted.", labels=("app",)
         )
@@ -33,13 +36,23 @@ class AppCollector(Collector):
             "ttp_producer_pool_blocks_used", "Blocks that hold tasks not yet accepted.", labels=("app",)
         )
         blocks = GaugeMetricFamily("ttp_producer_pool_blocks", "Blocks of the producer's pool.", labels=("app",))
+        requests = CounterMetricFamily(
+            "ttp_producer_requests", "Requests to the server, each of one frame or many.", labels=("app",)
+        )
+        trips = SummaryMetricFamily(
+            "ttp_producer_round_trip_seconds", "Requests whose answer was waited for at once.", labels=("app",)
+        )
         for app in self._apps:
             taken, every = app.producer.blocks
             counts = app.producer.counts
+            traffic = app.producer.traffic
+            submitted.add_metric((app.name,), counts.submitted)
             accepted.add_metric((app.name,), counts.accepted)
             dropped.add_metric((app.name,), counts.dropped)
             for reason in ("pool", "queue", "server"):
                 refused.add_metric((app.name, reason), getattr(counts, f"refused_{reason}"))
             used.add_metric((app.name,), taken)
             blocks.add_metric((app.name,), every)
-        return iter((accepted, dropped, refused, used, blocks))
+            requests.add_metric((app.name,), traffic.requests)
+            trips.add_metric((app.name,), traffic.round_trips, traffic.seconds)
+        return iter((submitted, accepted, dropped, refused, used, blocks, requests, trips))

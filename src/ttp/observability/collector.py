@@ -1,10 +1,16 @@
-"""The metrics of a worker pool, for prometheus-client. docs/metrics.md lists them."""
+"""The metrics of a worker pool and of queues, for prometheus-client. docs/metrics.md lists them."""
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
 from prometheus_client.registry import Collector
 
 from ttp import __version__
@@ -17,6 +23,13 @@ _EVENTS = {
     "fenced": ("ttp_frames_fenced", "Commits refused because another worker had committed the frame: a duplicate run."),
     "corrupt": ("ttp_frames_corrupt", "Frames that could not be read and were buried."),
     "reclaimed": ("ttp_tasks_reclaimed", "Tasks taken over from dead or stalled workers."),
+    "duplicated": ("ttp_tasks_duplicated", "Tasks run here for nothing: another worker had committed them."),
+    "requests": ("ttp_worker_requests", "Requests to the server, each of one command or many."),
+}
+_GAUGES = {
+    "in_hand": ("ttp_tasks_in_hand", "Tasks read and not yet committed."),
+    "ring_used": ("ttp_worker_ring_slices_used", "Slices of frames that wait for a thread."),
+    "ring": ("ttp_worker_ring_slices", "Slices that there is room for; 0 without threads."),
 }
 _STAGES: dict[Stage, str] = {
     "wait": "From the submit that opened a task's frame to the start of its run.",
@@ -27,12 +40,11 @@ _STAGES: dict[Stage, str] = {
 
 
 class PoolCollector(Collector):
-    """Sums up the processes of a pool, and adds what is known of its queues."""
+    """Sums up the processes of a pool."""
 
-    def __init__(self, scoreboard: Scoreboard, queues: QueueWatch) -> None:
+    def __init__(self, scoreboard: Scoreboard) -> None:
         self._slots = scoreboard.slots()
         self._series = [(label(task), label(queue)) for task, queue in scoreboard.layout.series]
-        self._queues = queues
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is known before the first scrape; names are not checked for clashes."""
@@ -46,7 +58,6 @@ class PoolCollector(Collector):
         yield from self._tasks()
         yield from self._stages()
         yield from self._processes()
-        yield from self._server()
 
     def _tasks(self) -> Iterator[Metric]:
         executed = CounterMetricFamily(
@@ -82,9 +93,15 @@ class PoolCollector(Collector):
 
     def _processes(self) -> Iterator[Metric]:
         for event, (name, about) in _EVENTS.items():
-            yield CounterMetricFamily(name, about, value=sum(slot.process(event) for slot in self._slots))
-        in_hand = sum(slot.process("in_hand") for slot in self._slots)
-        yield GaugeMetricFamily("ttp_tasks_in_hand", "Tasks read and not yet committed.", value=in_hand)
+            yield CounterMetricFamily(name, about, value=self._sum(event))
+        for number, (name, about) in _GAUGES.items():
+            yield GaugeMetricFamily(name, about, value=self._sum(number))
+        yield SummaryMetricFamily(
+            "ttp_worker_round_trip_seconds",
+            "Requests whose answer was waited for at once.",
+            count_value=self._sum("round_trips"),
+            sum_value=self._sum("round_trip_us") / 1e6,
+        )
         serving = GaugeMetricFamily(
             "ttp_worker_serving", "1 while the process is connected and takes tasks.", labels=("process",)
         )
@@ -92,10 +109,10 @@ class PoolCollector(Collector):
             "ttp_worker_heartbeat_age_seconds", "Since the last sign of life.", labels=("process",)
         )
         states: Counter[tuple[str, str]] = Counter()
-        for number, slot in enumerate(self._slots):
-            serving.add_metric((str(number),), slot.process("serving"))
+        for n, slot in enumerate(self._slots):
+            serving.add_metric((str(n),), slot.process("serving"))
             if (age := slot.silence()) is not None:
-                silence.add_metric((str(number),), age)
+                silence.add_metric((str(n),), age)
             states.update(slot.breakers().items())
         yield serving
         yield silence
@@ -107,7 +124,22 @@ class PoolCollector(Collector):
                 breakers.add_metric((label(name), state), states[name, state])
         yield breakers
 
-    def _server(self) -> Iterator[Metric]:
+    def _sum(self, number: str) -> int:
+        return sum(slot.process(number) for slot in self._slots)
+
+
+class QueueCollector(Collector):
+    """What is known of the queues, which is the same whoever looks."""
+
+    def __init__(self, queues: QueueWatch) -> None:
+        self._queues = queues
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing is known before the first scrape; names are not checked for clashes."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All metrics, as they are now."""
         yield GaugeMetricFamily("ttp_server_up", "1 while the server answers.", value=int(self._queues.answering))
         gauges = {
             "tasks": ("ttp_queue_tasks", "Tasks ready or running."),

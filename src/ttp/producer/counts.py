@@ -8,6 +8,8 @@ class SendingCounts:
     """Exact counts of tasks since the process began (or was forked).
 
     Attributes:
+        submitted: submitted or emitted, counted when their frame is closed; what is not accepted, dropped or
+            refused of them is on its way.
         accepted: confirmed by the server.
         dropped: emitted, and dropped by ``on_full="drop_oldest"``.
         refused_pool: not taken by `emit` or `submit` since the producer's pool stayed full.
@@ -15,6 +17,7 @@ class SendingCounts:
         refused_server: submitted, and taken back since no server answered in time.
     """
 
+    submitted: int = 0
     accepted: int = 0
     dropped: int = 0
     refused_pool: int = 0

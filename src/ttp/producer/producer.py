@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ttp.coordination.backoff import Backoff
 from ttp.coordination.keys import Keys
+from ttp.coordination.traffic import Traffic
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, MemoryPool, Outbox
 from ttp.policy import Clock
@@ -96,6 +97,7 @@ class Producer:
         """The state of a process that has sent nothing yet."""
         self._io = Lead()
         self.counts = SendingCounts()
+        self.traffic = Traffic()
         self._connection: Connection | None = None
         self._backoff = Backoff()
         self._retry_at = 0.0
@@ -206,6 +208,7 @@ class Producer:
                     chain = self._flight.chain(frame.route.queue, frame.route.priority, self.outbox.producer.hex())
                     room = len(chain) < MOST_PUSHED
                     if room:
+                        self.counts.submitted += len(frame)
                         chain.push(frame)
                     if self._connection is not None or not room:
                         self._pump(None if room else deadline)
@@ -323,10 +326,13 @@ class Producer:
         self._collect()
         try:
             connection = self._connected(deadline)
+            asked = time.monotonic()
             self._flight.send(connection)
             if deadline is not None:
                 if self._flight.unanswered:
-                    self._take(connection.read(max(0.001, deadline - time.monotonic())))
+                    reply = connection.read(max(0.001, deadline - time.monotonic()))
+                    self.traffic.waited(asked)
+                    self._take(reply)
                 elif self._flight.full_until:
                     time.sleep(max(0.0, min(FULL_PAUSE, deadline - time.monotonic())))
             while self._flight.unanswered and connection.readable(0):
@@ -354,6 +360,7 @@ class Producer:
         except BaseException:
             connection.close()
             raise
+        connection.traffic = self.traffic
         self._backoff.reset()
         self._trouble = None
         self.outbox.offset_us = connection.offset_us + self._clock.offset_ms * 1000
@@ -370,6 +377,7 @@ class Producer:
     def _collect(self) -> None:
         """Put sealed frames at the end of their chains."""
         while (frame := self.outbox.take()) is not None:
+            self.counts.submitted += len(frame)
             self._flight.chain(frame.route.queue, frame.route.priority, self.outbox.producer.hex()).push(frame)
 
     def _take(self, reply: object) -> None:

@@ -157,6 +157,11 @@ class Delivery:
                 if self.stopping.is_set():
                     raise
 
+    @property
+    def app(self) -> App:
+        """What sends and stores."""
+        return self._app
+
     @contextmanager
     def _worker(self) -> Iterator[None]:
         """A worker in a thread while the block runs. What ends it early ends the block, and is raised."""

@@ -58,7 +58,7 @@ class Committer:
             self.flight.committed(job, drafted, now=now, now_ms=now_ms)
             self._log_failures(job, drafted)
         else:
-            self._stats.slot.event("fenced")
+            self._stats.fenced(drafted)
             extra = {"task": job.handler.name, "queue": job.keys.queue, "worker": self._consumer}
             log.info("frame %s was committed by another", job.id, extra=extra)
         if held_id:

@@ -8,6 +8,7 @@ from typing import Any
 from ttp.coordination.backoff import Backoff
 from ttp.coordination.commands import Command
 from ttp.coordination.connection import Connection
+from ttp.coordination.traffic import Traffic
 from ttp.errors import ServerRefused, ServerUnavailable
 
 
@@ -25,6 +26,7 @@ class Line:
         self._lock = threading.Lock()
         self._connection: Connection | None = None
         self.generation = 0  # counts connections: who sees a new number has been away
+        self.traffic = Traffic()  # of all its connections
 
     def call_many(self, batch: Sequence[Command], *, patience: float = 3600.0) -> list[Any]:
         """Send, and send again after a fault, for at most `patience` seconds. Replies in order.
@@ -39,6 +41,7 @@ class Line:
                 try:
                     if self._connection is None:
                         self._connection = self._open_connection(min(5.0, max(0.05, patience)))
+                        self._connection.traffic = self.traffic
                         self.generation += 1
                     return self._connection.call_many(batch)
                 except ServerUnavailable as error:

@@ -13,6 +13,7 @@ from ttp.worker.job import Job
 MAX_SLICE_ROWS = 64
 SLICE_SECONDS = 0.001
 MAX_SLICES = 1024  # of one frame
+RING = 16_384  # slices that may wait for a thread
 
 Relieve = Callable[[Job], None]
 
@@ -45,7 +46,7 @@ class ThreadRunner:
     """
 
     def __init__(self, threads: int, *, ended: Callable[[Job], None], relieve: Relieve) -> None:
-        self._queue = Queue(16_384)
+        self._queue = Queue(RING)
         self._ended = ended
         self._relieve = relieve
         self._seconds_per_task: dict[str, float] = {}
@@ -64,6 +65,11 @@ class ThreadRunner:
         for part in job.cut_into(max(rows, -(-len(job.view) // MAX_SLICES))):
             if not self._queue.try_push(part):
                 raise RuntimeError("slice queue overflow")  # the fetch gate keeps far below
+
+    @property
+    def ring(self) -> tuple[int, int]:
+        """Slices that wait in the queue, and how many there is room for."""
+        return len(self._queue), RING
 
     @property
     def idle(self) -> bool:

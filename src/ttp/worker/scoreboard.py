@@ -16,7 +16,9 @@ Stage = Literal["wait", "run", "commit", "total"]
 
 OUTCOMES: Final[tuple[Outcome, ...]] = ("done", "retried", "dead", "cancelled", "deferred")
 STAGES: Final[tuple[Stage, ...]] = ("wait", "run", "commit", "total")
-EVENTS: Final = ("frames", "fenced", "corrupt", "reclaimed")
+EVENTS: Final = (
+    "frames", "fenced", "corrupt", "reclaimed", "duplicated", "requests", "round_trips", "round_trip_us",
+)  # fmt: skip
 BOUNDS: Final = (
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
 )  # fmt: skip
@@ -27,7 +29,7 @@ MAX_LABEL = 120  # characters of a task's name that are shown
 OTHER = "_other"
 STATES: Final = ("closed", "half_open", "open")  # of a breaker
 
-_PROCESS = ("beat_ms", "serving", "in_hand", *EVENTS)
+_PROCESS = ("beat_ms", "serving", "in_hand", "ring_used", "ring", *EVENTS)
 _STAGE = 1 + len(BOUNDS) + 1  # sum in microseconds (modulo 2^64), then the buckets
 _SERIES = len(OUTCOMES) + len(STAGES) * _STAGE
 _OUTCOME_AT: Final = {outcome: n for n, outcome in enumerate(OUTCOMES)}
@@ -125,24 +127,27 @@ class Slot:
         """One of `EVENTS` happened."""
         self._cells.add(self._process[name], count)
 
-    def beat(self, *, serving: bool, in_hand: int, breakers: dict[str, str]) -> None:
+    def beat(self, *, serving: bool, in_hand: int, ring: tuple[int, int], breakers: dict[str, str]) -> None:
         """The process lives.
 
         Args:
             serving: it is connected and takes tasks.
             in_hand: tasks that it has read and not committed.
+            ring: slices that wait for a thread, and how many there is room for.
             breakers: name → state.
         """
         self._cells.set(self._process["beat_ms"], int(time.monotonic() * 1000))
         self._cells.set(self._process["serving"], int(serving))
         self._cells.set(self._process["in_hand"], in_hand)
+        self._cells.set(self._process["ring_used"], ring[0])
+        self._cells.set(self._process["ring"], ring[1])
         for n, name in enumerate(self._layout.breakers):
             self._cells.set(self._breakers + n, STATES.index(breakers.get(name, "closed")))
 
     # whoever reads
 
     def process(self, name: str) -> int:
-        """A number of the process: serving, in_hand, or one of `EVENTS`."""
+        """A number of the process: serving, in_hand, ring_used, ring, or one of `EVENTS`."""
         return self._cells.get(self._process[name])
 
     def silence(self) -> float | None:

@@ -1,5 +1,8 @@
 """What a worker counts: per frame, never per task."""
 
+from collections.abc import Iterable
+
+from ttp.coordination.traffic import Traffic
 from ttp.native import Histogram
 from ttp.worker.draft import Draft
 from ttp.worker.job import Job
@@ -17,6 +20,7 @@ class Stats:
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
         self.wait = Histogram()
+        self._traffic = Traffic()  # as counted so far
 
     def started(self, job: Job, age_us: int) -> None:
         """A job is about to run, so long after its origin frame was opened."""
@@ -41,6 +45,20 @@ class Stats:
             slot.observe(name, "run", job.drafted_at - job.started, executed)
             slot.observe(name, "commit", now - job.drafted_at, executed)
             slot.observe(name, "total", now_ms / 1000 - job.view.created_at / 1e6, executed)
+
+    def fenced(self, drafted: Draft) -> None:
+        """A commit was refused: another worker was first."""
+        self.slot.event("fenced")
+        self.slot.event("duplicated", drafted.done + drafted.retried + drafted.dead)
+
+    def moved(self, traffic: Iterable[Traffic]) -> None:
+        """So much has gone over the worker's connections by now."""
+        now = list(traffic)
+        total = Traffic(sum(t.requests for t in now), sum(t.round_trips for t in now), sum(t.seconds for t in now))
+        before, self._traffic = self._traffic, total
+        self.slot.event("requests", total.requests - before.requests)
+        self.slot.event("round_trips", total.round_trips - before.round_trips)
+        self.slot.event("round_trip_us", int(total.seconds * 1e6) - int(before.seconds * 1e6))
 
     def deferred(self, name: str, tasks: int) -> None:
         """No handler here knows these."""

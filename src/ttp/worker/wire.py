@@ -11,6 +11,7 @@ from ttp.coordination import commands
 from ttp.coordination.commands import Command, Entry
 from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
+from ttp.coordination.traffic import Traffic
 from ttp.errors import ServerUnavailable
 from ttp.worker.draft import Draft
 from ttp.worker.job import Job
@@ -36,6 +37,9 @@ class Wire:
     Args:
         answered: takes a commit and its reply.
         received: takes the entries that a fetch brought, and the cancel requests that may concern them.
+
+    Attributes:
+        traffic: of all its connections.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Wire:
         self._answered = answered
         self._received = received
         self._connection: Connection | None = None
+        self.traffic = Traffic()
         self._unsent: deque[Commit] = deque()
         self._unsent_since = 0.0
         self._sent: deque[Commit | None] = deque()  # None: a fetch
@@ -141,6 +146,7 @@ class Wire:
         self._unsent.extendleft(commit for commit in reversed(self._sent) if commit is not None)
         self._sent.clear()
         connection = self._open_connection(5.0)
+        connection.traffic = self.traffic
         for keys in self._queues:
             connection.ensure_queue(keys)
         self._connection = connection

@@ -309,9 +309,11 @@ class Worker:
 
     def _beat(self, answered: bool) -> None:
         """Show how this process is (watchdog's thread)."""
+        self.stats.moved((self._wire.traffic, self._committer.line.traffic))
         self.stats.slot.beat(
             serving=answered and self._wire.connected and not self._stopping,
             in_hand=sum(job.tasks for job in self._hand.jobs()),
+            ring=self._threads.ring if self._threads is not None else (0, 0),
             breakers={breaker.name: breaker.state for breaker in self._breakers},
         )
 
