@@ -13,9 +13,9 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from ttp.coordination.backoff import Backoff
 from ttp.coordination.keys import Keys
 from ttp.coordination.traffic import Traffic
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
@@ -24,6 +24,7 @@ from ttp.policy import Clock
 from ttp.producer.counts import SendingCounts
 from ttp.producer.flight import FULL_PAUSE, Flight
 from ttp.producer.lead import Lead
+from ttp.producer.link import Link
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
@@ -69,12 +70,11 @@ class Producer:
         durability: "Durability" = "memory",
     ) -> None:
         self._keys = keys
-        self._open_connection = open_connection
         self._queue_limits = queue_limit, queue_tasks
         self._policy = on_full
         self.submit_timeout = submit_timeout
         self._clock = clock
-        self._durability: Durability = durability
+        self._new_link = partial(Link, open_connection, durability)
         self._pool = MemoryPool(BLOCK_SIZE, BLOCKS)
         self.outbox = Outbox(
             self._pool,
@@ -98,15 +98,12 @@ class Producer:
         self._io = Lead()
         self.counts = SendingCounts()
         self.traffic = Traffic()
-        self._connection: Connection | None = None
-        self._backoff = Backoff()
-        self._retry_at = 0.0
+        self._link = self._new_link()
         self._flight = Flight(self._keys, self._clock, self._queue_limits)
         self._callbacks: dict[int, list[Callable[[], None]]] = {}
         self._flusher: threading.Thread | None = None
         self._partial_at = 0.0  # when the flusher may send again
         self._spacing = SPACING
-        self._trouble: ServerUnavailable | None = None  # why there is no connection
 
     def _after_fork(self) -> None:
         """Every inherited block, connection and thread belongs to the parent: start as a new producer."""
@@ -122,7 +119,7 @@ class Producer:
 
     def _on_sealed(self) -> None:
         """A frame filled up, or nobody attends the outbox: send without waiting, if nobody else does."""
-        if self._connection is None:
+        if self._link.connection is None:
             self._attend()  # connecting takes long: that is the flusher's
         elif self._io.take():
             try:
@@ -210,7 +207,7 @@ class Producer:
                     if room:
                         self.counts.submitted += len(frame)
                         chain.push(frame)
-                    if self._connection is not None or not room:
+                    if self._link.connection is not None or not room:
                         self._pump(None if room else deadline)
                 except ServerUnavailable as error:
                     reason = str(error)
@@ -231,7 +228,7 @@ class Producer:
     def abandon(self, frame: FrameWriter) -> None:
         """The caller's time is up: take the frame back if that is safe, and say so in its outcome."""
         if frame.outcome is None:
-            self._give_up(frame, self._trouble)
+            self._give_up(frame, self._link.trouble)
 
     def flush(self, timeout: float | None = None) -> None:
         """Return when everything appended before is accepted; ServerUnavailable or QueueFull after timeout seconds."""
@@ -273,9 +270,7 @@ class Producer:
         if self._flusher is not None and self._flusher is not threading.current_thread():
             self._flusher.join(timeout)
         with self._io:
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._link.close()
 
     # the flusher thread
 
@@ -297,21 +292,21 @@ class Producer:
             self._partial_at = time.monotonic() + self._spacing
             with self._io:
                 try:
-                    if self._connection is not None and self._flight.unanswered >= PARTIAL_WINDOW:
-                        self._connection.readable(0.01)  # a reply: meanwhile the open frames fill
+                    if self._link.connection is not None and self._flight.unanswered >= PARTIAL_WINDOW:
+                        self._link.connection.readable(0.01)  # a reply: meanwhile the open frames fill
                     else:
                         self.outbox.seal()
                     self._pump()
-                    if self._callbacks and self._flight.unanswered and self._connection is not None:
+                    if self._callbacks and self._flight.unanswered and self._link.connection is not None:
                         # Somebody's event loop waits for these replies: take them as they come.
-                        self._connection.readable(0.1)
+                        self._link.connection.readable(0.1)
                         self._pump()
                 except ServerUnavailable as error:
                     log.debug("not sent now: %s", error)
 
     def _flusher_pause(self) -> float:
-        if self._connection is None:
-            return max(IDLE_DRAIN, self._retry_at - time.monotonic()) if self._has_work() else 3600.0
+        if self._link.connection is None:
+            return max(IDLE_DRAIN, self._link.retry_at - time.monotonic()) if self._has_work() else 3600.0
         if self._callbacks:
             return 0.0
         return IDLE_DRAIN if self._has_work() else 3600.0
@@ -340,39 +335,18 @@ class Producer:
             self._flight.send(connection)
         except ServerUnavailable as error:
             error.__context__ = None  # its frames hold what was sent, and so a block of the pool
-            self._trouble = error
-            self._disconnected()
+            self._link.broken(error)
+            self._flight.disconnected()
             raise
 
     def _connected(self, deadline: float | None) -> "Connection":
-        if self._connection is not None:
-            return self._connection
-        pause = self._retry_at - time.monotonic()
-        if pause > 0:
-            if deadline is None:
-                raise self._trouble or ServerUnavailable("no connection")
-            time.sleep(max(0.0, min(pause, deadline - time.monotonic())))
-        from ttp.coordination.durability import Barrier  # noqa: PLC0415 - with redis-py, not before needed
-
-        connection = self._open_connection(5.0 if deadline is None else max(0.01, deadline - time.monotonic()))
-        try:
-            self._flight.connected(Barrier(connection, self._durability))
-        except BaseException:
-            connection.close()
-            raise
-        connection.traffic = self.traffic
-        self._backoff.reset()
-        self._trouble = None
-        self.outbox.offset_us = connection.offset_us + self._clock.offset_ms * 1000
-        self._connection = connection
+        connection = self._link.connection
+        if connection is None:
+            connection, barrier = self._link.open(deadline)
+            connection.traffic = self.traffic
+            self._flight.connected(barrier)
+            self.outbox.offset_us = connection.offset_us + self._clock.offset_ms * 1000
         return connection
-
-    def _disconnected(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-        self._retry_at = time.monotonic() + self._backoff.next()
-        self._flight.disconnected()
 
     def _collect(self) -> None:
         """Put sealed frames at the end of their chains."""
