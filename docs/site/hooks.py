@@ -1,4 +1,4 @@
-"""What mkdocs has to know about this repository."""  # noqa: INP001 - a hook is no package
+"""What mkdocs has to know about this repository."""
 
 import re
 from pathlib import Path

@@ -170,12 +170,13 @@ class _Demo:
         self._before = now
         rate = 0.0 if before is None else (now.done - before.done) / max(now.at - before.at, 1e-3)
         memory = ", ".join(f"{rss / 2**20:.0f} MB" for rss in now.memory) or "starting"
+        pace = f"{rate:>12,.0f}/s" if rate else ""
         return (
-            f"{what}\n"
-            f"  done      {now.done:>12,}   {rate:>12,.0f}/s\n"
-            f"  queued    {now.waiting:>12,}\n"
-            f"  waited    {_percentiles(now.latency)}\n"
-            f"  workers   {memory}"
+            f"[bold]{what}[/]\n"
+            f"  [bright_black]done[/]      [bold cyan]{now.done:>12,}[/]   [bold green]{pace}[/]\n"
+            f"  [bright_black]queued[/]    [bold cyan]{now.waiting:>12,}[/]\n"
+            f"  [bright_black]waited[/]    {_percentiles(now.latency)}\n"
+            f"  [bright_black]workers[/]   {memory}"
         )
 
 
@@ -246,7 +247,7 @@ def _percentiles(latency: Histogram) -> str:
 
 @contextlib.contextmanager
 def _live(lines: Callable[[], str]) -> Iterator[Callable[[], None]]:
-    """Show lines that change, and what they were at the end; yields what refreshes them."""
+    """Show lines that change, in the markup of rich, and what they were at the end; yields what refreshes them."""
     from rich.console import Console  # noqa: PLC0415
     from rich.live import Live  # noqa: PLC0415
 
@@ -259,7 +260,7 @@ def _live(lines: Callable[[], str]) -> Iterator[Callable[[], None]]:
             shown, at = lines(), time.monotonic()
             live.update(shown, refresh=True)
 
-    with Live(console=Console(), auto_refresh=False) as live:
+    with Live(console=Console(highlight=False), auto_refresh=False) as live:
         yield refresh
         at = 0.0
         refresh()
