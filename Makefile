@@ -13,7 +13,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mutants test test-python test-cpp test-packaging bench wheel docs lint build clean
+.PHONY: help demo mutants test test-python test-cpp test-packaging bench wheel docs recording lint build clean
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
@@ -23,6 +23,7 @@ help:
 	@echo "make lint    formatting, types, import order, clang-tidy"
 	@echo "make wheel   wheels of this machine's CPythons in dist/, repaired and tested"
 	@echo "make docs    the documentation as a site, in build/site"
+	@echo "make recording   what ttp demo shows, as docs/images/demo.svg"
 	@echo "make build   the native core, in place"
 	@echo "make clean   remove what was built, and $(VENV)"
 	@echo "PYTHON=python3.12 picks the interpreter that $(VENV) is made with."
@@ -104,6 +105,11 @@ docs: $(VENV)/.runtime
 	@echo "building the documentation in build/site"
 	@$(INSTALL) --editable '.[docs]'
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict --clean -f docs/site/mkdocs.yml
+
+recording: build
+	@echo "recording the demo"
+	@$(INSTALL) --editable '.[docs]'
+	@TTP_BACKEND=native $(BIN)/python docs/site/recording.py
 
 lint: $(VENV)/.dev
 	@echo "checking formatting, types and imports"

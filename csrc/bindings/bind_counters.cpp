@@ -29,7 +29,9 @@ class SharedCounters {
     if (PyObject_GetBuffer(memory.ptr(), view.get(), PyBUF_WRITABLE | PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) != 0)
       throw py::error_already_set();
     py::buffer_info info(view.release());
-    if (reinterpret_cast<uintptr_t>(info.ptr) % sizeof(uint64_t) != 0 || info.size * info.itemsize % 8 != 0)
+    // An empty bytearray lies anywhere.
+    const bool aligned = info.size == 0 || reinterpret_cast<uintptr_t>(info.ptr) % sizeof(uint64_t) == 0;
+    if (!aligned || info.size * info.itemsize % 8 != 0)
       throw py::value_error("counters need memory of whole cells of 8 bytes, aligned to 8");
     return info;
   }

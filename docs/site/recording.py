@@ -22,7 +22,7 @@ import pyte
 
 TARGET = Path(__file__).parents[1] / "images" / "demo.svg"
 COMMAND = ("ttp", "demo", "--seconds", "6")
-COLUMNS, ROWS = 110, 25
+COLUMNS, ROWS = 114, 25
 STEP = 0.25  # seconds between two frames, at least
 REST = 8.0  # seconds for the summary
 CELL, LINE = 8.4, 20  # pixels: width and height of a character

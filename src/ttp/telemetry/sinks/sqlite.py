@@ -133,11 +133,15 @@ class SqliteSink:
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
-        connection.execute("PRAGMA journal_mode = WAL")
-        # An fsync takes milliseconds, and under little load each event has a transaction of its own. So by default
-        # the disk follows within a second, as it does for the server's everysec.
-        connection.execute(f"PRAGMA synchronous = {'NORMAL' if self._sync_every > 0 else 'FULL'}")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # An fsync takes milliseconds, and under little load each event has a transaction of its own. So by default
+            # the disk follows within a second, as it does for the server's everysec.
+            connection.execute(f"PRAGMA synchronous = {'NORMAL' if self._sync_every > 0 else 'FULL'}")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        except BaseException:  # it is no database, say
+            connection.close()
+            raise
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> str:
