@@ -13,17 +13,18 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mutants test test-python test-cpp test-packaging bench wheel docs recording lint build clean
+.PHONY: help demo mutants test test-python test-cpp test-packaging bench wheel docs recording check lint build clean
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
 	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (15 minutes)"
 	@echo "make bench   the numbers of this machine, against their targets (10 minutes)"
 	@echo "make mutants each guard taken out in turn, and the test that notices (5 minutes)"
-	@echo "make lint    formatting, types, import order, clang-tidy"
+	@echo "make check   formatting, import order and types, which every commit passes (seconds)"
+	@echo "make lint    the same, stubs, pyright and clang-tidy"
 	@echo "make wheel   wheels of this machine's CPythons in dist/, repaired and tested"
 	@echo "make docs    the documentation as a site, in build/site"
-	@echo "make recording   what ttp demo shows, as docs/images/demo.svg"
+	@echo "make recording  what ttp demo shows, as docs/images/demo.svg"
 	@echo "make build   the native core, in place"
 	@echo "make clean   remove what was built, and $(VENV)"
 	@echo "PYTHON=python3.12 picks the interpreter that $(VENV) is made with."
@@ -111,14 +112,19 @@ recording: build
 	@$(INSTALL) --editable '.[docs]'
 	@TTP_BACKEND=native $(BIN)/python docs/site/recording.py
 
-lint: $(VENV)/.dev
-	@echo "checking formatting, types and imports"
+check: $(VENV)/.dev
+	@echo "checking formatting, imports and types"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/pyright
 	@$(BIN)/clang-format --dry-run --Werror $$(git ls-files 'csrc/*.hpp' 'csrc/*.cpp')
 	@$(BIN)/lint-imports
+	@$(BIN)/mypy
+
+lint: check build
+	@echo "checking the stub of the native core, and with pyright"
+	@MYPYPATH=src $(BIN)/python -m mypy.stubtest ttp.native ttp.app ttp.errors ttp.claims ttp.testing \
+	  --mypy-config-file pyproject.toml --allowlist tests/typing/stubtest.txt
+	@$(BIN)/pyright
 	@echo "compiling with clang-tidy"
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(CMAKE) --preset tidy --log-level=WARNING
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(CMAKE) --build --preset tidy --parallel $(JOBS) -- --no-print-directory --keep-going
