@@ -22,16 +22,16 @@ HERE = Path(__file__).parent
 
 
 class Bench:
-    """One server and an app's keys on it: $TTP_URL, else an embedded server with a directory of its own.
+    """One server and an app's keys on it: url, $TTP_URL, else an embedded server with a directory of its own.
 
     Attributes:
         url: of the server.
         redis: a plain connection, for looking on.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, url: str | None = None) -> None:
         self._state = tempfile.mkdtemp(prefix="ttp-bench-")
-        self._url = os.environ.get("TTP_URL")
+        self._url = url or os.environ.get("TTP_URL")
         if not self._url:
             os.environ["TTP_STATE_DIR"] = self._state
         self._worker: subprocess.Popen[bytes] | None = None
@@ -74,6 +74,11 @@ class Bench:
     def counted(self, field: str) -> int:
         """A counter of the default queue."""
         return int(self.redis.hget(self.app.keys("default").counters, field) or 0)
+
+    def reports(self) -> list[dict[str, Any]]:
+        """What the workers told of themselves with their last beats."""
+        told: dict[bytes, bytes] = self.redis.hgetall(self.app.keys("default").workers)
+        return [json.loads(text) for name, text in told.items() if name.startswith(b"@")]
 
     def wait_for(self, field: str, count: int, patience: float = 300.0) -> float:
         """The monotonic time at which a counter reached count."""

@@ -1,7 +1,9 @@
-"""A producer process: `load.py emit N`, `many N`, `paced RATE SECONDS`, `idle N`, `waits N`,
-`threads THREADS N`, `handoffs THREADS N`, `columns N`.
+"""A producer process: `load.py emit N`, `task NAME N`, `blobs BYTES N`, `many N`, `columns N`, `idle N`,
+`threads THREADS N`, `handoffs THREADS N`, `gather COROUTINES N`, `paced RATE SECONDS`, `guarded RATE SECONDS`,
+`press N`, `pressed RATE SECONDS PHASE`.
 """
 
+import asyncio
 import ctypes
 import sys
 import threading
@@ -10,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 
 import harness
-from workload import app, echo, noop, stamped, summary, total, wait_1_ms
+from workload import app, blob, echo, guarded, noop, pressed, stamped, summary, total
 
 import ttp
 from ttp.native import Histogram
@@ -30,12 +32,23 @@ def emit(count: int) -> dict[str, float]:
     return {"begun": begun, "ended": time.monotonic()}
 
 
-def waits(count: int) -> dict[str, float]:
-    """Emit tasks that wait."""
+def task(name: str, count: int) -> dict[str, float]:
+    """Emit tasks that take their number."""
+    send = app.remote(name).emit
     begun = time.monotonic()
     for n in range(count):
-        wait_1_ms.emit(n)
-    app.flush()
+        send(n)
+    app.flush(120.0)
+    return {"begun": begun, "ended": time.monotonic()}
+
+
+def blobs(size: int, count: int) -> dict[str, float]:
+    """Emit payloads of so many bytes."""
+    send, data = blob.emit, bytes(size)
+    begun = time.monotonic()
+    for _ in range(count):
+        send(data)
+    app.flush(120.0)
     return {"begun": begun, "ended": time.monotonic()}
 
 
@@ -125,11 +138,65 @@ def handoffs(number: int, count: int) -> dict[str, float]:
     return {"rate": count / (time.monotonic() - begun)}
 
 
+def gather(number: int, count: int) -> dict[str, object]:
+    """Submit from coroutines of one event loop: each waits for its own acceptance."""
+    histogram = Histogram()
+
+    async def work() -> None:
+        for n in range(count // number):
+            begun = time.perf_counter_ns()
+            await noop.asubmit("pump-1", n, 21.5)
+            histogram.record(time.perf_counter_ns() - begun)
+
+    async def work_all() -> float:
+        await noop.asubmit("pump-1", 0, 0.0)
+        begun = time.monotonic()
+        await asyncio.gather(*(work() for _ in range(number)))
+        return time.monotonic() - begun
+
+    seconds = asyncio.run(work_all())
+    return {"rate": histogram.count / seconds, **summary(histogram)}
+
+
 def paced(rate: int, seconds: float) -> dict[str, float]:
     """An open loop: tasks are due at fixed times, and say so, whether or not the producer is held up."""
     stamped.emit(0)
     app.flush()
     return pace(rate, seconds, stamped.emit)
+
+
+def paced_guarded(rate: int, seconds: float) -> dict[str, float]:
+    """The same behind a breaker."""
+    guarded.emit(0)
+    app.flush()
+    return pace(rate, seconds, guarded.emit)
+
+
+def press(count: int) -> dict[str, float]:
+    """Emit handlers that compute, as fast as they go."""
+    send, padding = pressed.emit, bytes(200)
+    begun = time.monotonic()
+    for _ in range(count):
+        send(0, 0, padding)
+    app.flush(120.0)
+    return {"begun": begun, "ended": time.monotonic()}
+
+
+def paced_pressed(rate: int, seconds: float, phase: int) -> dict[str, float]:
+    """The same with handlers that compute, some of which the app may not take."""
+    padding = bytes(200)
+    refused = 0
+
+    def send(due: int) -> None:
+        nonlocal refused
+        try:
+            pressed.emit(due, phase if due else 0, padding)
+        except ttp.QueueFull:
+            refused += 1
+
+    sent = pace(rate, seconds, send)
+    counts = app.sending
+    return {**sent, "refused": refused, "dropped": counts.dropped, "accepted": counts.accepted}
 
 
 def pace(rate: int, seconds: float, send: Callable[[int], object]) -> dict[str, float]:
@@ -150,14 +217,16 @@ def pace(rate: int, seconds: float, send: Callable[[int], object]) -> dict[str, 
         for _ in range(group):
             send(stamp)
         due += gap
-    app.flush()
+    app.flush(120.0)
     return {"held": total / ((clock() - begun) / 1e9), "tasks": total, "recorded": total - record_from}
 
 
 if __name__ == "__main__":
     roles: dict[str, Callable[..., object]]
-    roles = {"emit": emit, "waits": waits, "many": many, "idle": idle, "paced": paced}
-    roles |= {"threads": threads, "handoffs": handoffs, "columns": columns}
+    roles = {"emit": emit, "task": task, "blobs": blobs, "many": many, "columns": columns, "idle": idle}
+    roles |= {"threads": threads, "handoffs": handoffs, "gather": gather}
+    roles |= {"paced": paced, "guarded": paced_guarded, "press": press, "pressed": paced_pressed}
     role = roles[sys.argv[1]]
+    arguments = [int(text) if text.isdecimal() else text for text in sys.argv[2:]]
     with app:
-        harness.play(lambda: role(*map(int, sys.argv[2:])))
+        harness.play(lambda: role(*arguments))

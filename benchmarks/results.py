@@ -30,6 +30,12 @@ def threads(bench: Bench, number: int, count: int) -> dict[str, float]:
     return Role("load.py", "threads", number, count, environment=bench.environment()).run()
 
 
+def coroutines(bench: Bench, number: int, count: int) -> dict[str, float]:
+    """Submits a second from some coroutines of one event loop; no worker runs."""
+    bench.fresh()
+    return Role("load.py", "gather", number, count, environment=bench.environment()).run()
+
+
 def measure(bench: Bench, count: int = 2_000_000) -> dict[str, Any]:
     """All of it."""
     return {
@@ -38,7 +44,10 @@ def measure(bench: Bench, count: int = 2_000_000) -> dict[str, Any]:
         "idle": idle(bench),
         "idle_pure": idle(bench, 1000, "python"),
         "submit_1": threads(bench, 1, 10_000),
+        "submit_8": threads(bench, 8, 40_000),
         "submit_64": threads(bench, 64, 128_000),
+        "asubmit_1": coroutines(bench, 1, 5_000),
+        "asubmit_64": coroutines(bench, 64, 32_000),
         "handoffs_64": Role("load.py", "handoffs", 64, 128_000, environment=bench.environment()).run(),
     }
 

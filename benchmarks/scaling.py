@@ -1,33 +1,53 @@
-"""Worker processes side by side, with handlers that wait 1 ms: tasks a second of the middle 80 %."""
+"""Processes side by side: workers whose handlers wait 1 ms or compute 100 µs, and producers that emit.
+
+Of workers the middle 80 % of the tasks are timed, of producers from the first emit to the last acceptance.
+"""
 
 from typing import Any
 
 from harness import Bench, Role
 
 PROCESSES = (1, 2, 4)
-TASKS = 4_000  # for each process
+TASKS = {"wait_1_ms": 4_000, "compute": 40_000}  # for each worker process
 
 
-def at(bench: Bench, processes: int) -> float:
+def workers(bench: Bench, processes: int, task: str, count: int, *options: str) -> float:
     """Tasks a second of so many worker processes."""
     bench.fresh()
-    count = TASKS * processes
-    with bench.worker("--processes", str(processes)):
-        Role("load.py", "waits", count, environment=bench.environment()).run()
-        first, last = count // 10, count - count // 10
-        begun = bench.wait_for("done", first)
+    with bench.worker("--processes", str(processes), *options):
+        Role("load.py", "task", task, count, environment=bench.environment()).run()
+        begun = bench.wait_for("done", count // 10)
         begun_at = bench.counted("done")
-        ended = bench.wait_for("done", last)
+        ended = bench.wait_for("done", count - count // 10)
         ended_at = bench.counted("done")
     return (ended_at - begun_at) / (ended - begun)
 
 
-def measure(bench: Bench) -> dict[str, Any]:
+def producers(bench: Bench, processes: int, count: int) -> float:
+    """Tasks a second that the server accepts from so many producers; no worker runs."""
+    bench.fresh()
+    roles = [Role("load.py", "emit", count, environment=bench.environment()) for _ in range(processes)]
+    for role in roles:
+        role.go()
+    sent = [role.result() for role in roles]
+    return processes * count / (max(s["ended"] for s in sent) - min(s["begun"] for s in sent))
+
+
+def measure(bench: Bench, emitted: int = 3_000_000) -> dict[str, Any]:
     """Rates by the number of processes, and the ratios to one."""
-    rates = {str(processes): at(bench, processes) for processes in PROCESSES}
-    return {"rates": rates, "ratios": {n: rate / rates["1"] for n, rate in rates.items()}}
+
+    def row(rates: dict[str, float]) -> dict[str, Any]:
+        return {"rates": rates, "ratios": {n: rate / rates["1"] for n, rate in rates.items()}}
+
+    return {
+        "waiting": row({str(n): workers(bench, n, "wait_1_ms", TASKS["wait_1_ms"] * n) for n in PROCESSES}),
+        "computing": row({str(n): workers(bench, n, "compute", TASKS["compute"] * n) for n in PROCESSES}),
+        "producing": row({str(n): producers(bench, n, emitted) for n in PROCESSES}),
+    }
 
 
 if __name__ == "__main__":
+    import json
+
     with Bench() as bench:
-        print(measure(bench))
+        print(json.dumps(measure(bench), indent=2))

@@ -1,5 +1,6 @@
 """The tasks that are measured. Worker: `ttp worker workload:app`."""
 
+import asyncio
 import json
 import os
 import time
@@ -15,13 +16,21 @@ from ttp.native import Histogram
 latencies = Histogram()
 """Nanoseconds from a task's scheduled time to its handler's entry, of this worker process."""
 
+phases = {phase: Histogram() for phase in (1, 2, 3)}
+"""The same of `pressed`: before, during and after an overload."""
+
+WORK = 20_000  # ns of CPU time that `pressed` takes: a worker does about 50,000 a second
+
 
 @contextmanager
 def lifespan() -> Iterator[None]:
     """Write the latencies where $BENCH_LATENCIES says when the worker ends."""
     yield
     if path := os.environ.get("BENCH_LATENCIES"):
-        Path(path).write_text(json.dumps(summary(latencies)))
+        seen: dict[str, object] = {**summary(latencies)}
+        if any(histogram.count for histogram in phases.values()):
+            seen["phases"] = {phase: summary(histogram) for phase, histogram in phases.items()}
+        Path(path).write_text(json.dumps(seen))
 
 
 def summary(histogram: Histogram) -> dict[str, float]:
@@ -30,13 +39,25 @@ def summary(histogram: Histogram) -> dict[str, float]:
     return {"count": histogram.count, **percentiles, "max": histogram.max / 1e6}
 
 
-app = ttp.App(os.environ.get("BENCH_APP", "bench"), lifespan=lifespan)
+app = ttp.App(
+    os.environ.get("BENCH_APP", "bench"),
+    lifespan=lifespan,
+    on_full=os.environ.get("BENCH_ON_FULL", "block"),  # type: ignore[arg-type]
+    submit_timeout=float(os.environ.get("BENCH_SUBMIT_TIMEOUT", "5")),
+    queue_tasks=int(os.environ.get("BENCH_QUEUE_TASKS", "0")) or None,
+    durability=os.environ.get("BENCH_DURABILITY", "memory"),  # type: ignore[arg-type]
+)
 retry = ttp.RetryPolicy(max_attempts=5, base_delay=0.1, max_delay=30.0)
 
 
 @app.task(retry=retry, timeout=5.0)
 def noop(device: str, sequence: int, value: float) -> None:
     """Do nothing."""
+
+
+@app.task(retry=retry, timeout=5.0)
+def nothing(sequence: int) -> None:
+    """Do nothing with a number."""
 
 
 @app.task(retry=retry, timeout=5.0)
@@ -56,6 +77,52 @@ def stamped(scheduled_ns: int) -> None:
     """Record how long ago the task was due; 0 is warming up."""
     if scheduled_ns:
         latencies.record(time.monotonic_ns() - scheduled_ns)
+
+
+@app.task(retry=retry, timeout=5.0)
+async def wait_1_ms_async(sequence: int) -> None:  # noqa: ARG001
+    """Wait, as a coroutine."""
+    await asyncio.sleep(0.001)
+
+
+@app.task(retry=retry, timeout=5.0)
+async def noop_async(sequence: int) -> None:
+    """Do nothing, as a coroutine."""
+
+
+@app.task(retry=retry, timeout=5.0)
+def compute(sequence: int) -> int:
+    """Compute for some 100 µs."""
+    total = sequence
+    for n in range(2_000):
+        total = (total * 31 + n) & 0xFFFFFFFF
+    return total
+
+
+@app.task(retry=retry, timeout=5.0)
+def blob(data: bytes) -> None:
+    """Take a payload, and do nothing."""
+
+
+downstream = ttp.CircuitBreaker("downstream")
+
+
+@app.task(retry=retry, timeout=5.0, breaker=downstream)
+def guarded(scheduled_ns: int) -> None:
+    """`stamped` behind a breaker."""
+    if scheduled_ns:
+        latencies.record(time.monotonic_ns() - scheduled_ns)
+
+
+@app.task(retry=retry, timeout=5.0, breaker=downstream)
+def pressed(scheduled_ns: int, phase: int, padding: bytes) -> None:  # noqa: ARG001
+    """Record as `guarded` does, and keep the CPU busy; 0 is a phase that is not recorded."""
+    begun = time.monotonic_ns()
+    if phase:
+        phases[phase].record(begun - scheduled_ns)
+    until = begun + WORK
+    while time.monotonic_ns() < until:
+        pass
 
 
 @dataclass
