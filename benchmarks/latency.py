@@ -14,7 +14,7 @@ from harness import Bench, Role
 
 RATES = (1_000, 10_000, 100_000, 1_000_000)
 PURE_RATES = (1_000, 10_000)
-BASELINE_RATES = (1_000, 5_000)
+BASELINE_RATES = (1_000, 10_000)
 
 
 def at_rate(bench: Bench, rate: int, seconds: int, backend: str = "native") -> dict[str, float]:

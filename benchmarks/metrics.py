@@ -11,8 +11,8 @@ import time
 import urllib.request
 from typing import Any
 
-import psutil
 from harness import Bench, Role
+from throughput import cpu
 
 from ttp.worker.scoreboard import Layout, Scoreboard
 
@@ -38,12 +38,6 @@ def run(bench: Bench, count: int, *, serve: bool) -> tuple[float, float]:
             scraper.join()
             each = (cpu(worker) - before) / number(scrape(), "ttp_frames_committed_total")
     return count / (ended - begun), each
-
-
-def cpu(process: psutil.Process) -> float:
-    """CPU seconds it has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def scrape() -> str:

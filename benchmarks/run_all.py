@@ -1,185 +1,34 @@
-"""Every measurement in one run, as the table that `make bench` prints. `--tasks N`: of the throughput runs."""
+"""Every measurement in one run: the table that `make bench` prints, and a JSON file in benchmarks/results/.
+
+`--full` holds rates for 30 s and queues ten million; `--only NAME,NAME` measures these parts alone and saves nothing.
+"""
 
 import argparse
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import columns
+import durability
 import environment
+import ladder
 import latency
 import memory
+import micro_results
 import results
 import scaling
+import stages
 import startup
 import throughput
+import workloads
 from harness import Bench
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from targets import LINES, Run
 
-Run = dict[str, Any]
 WIDTH = 150
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of the table; numbers are those of the native core unless the column says otherwise."""
-
-    what: str
-    hold: str
-    holds: Callable[[Run], bool]
-    native: Callable[[Run], str]
-    pure: Callable[[Run], str] = lambda _: ""
-    by_hand: Callable[[Run], str] = lambda _: ""
-
-
-def rate(value: float) -> str:
-    """Tasks a second, for people."""
-    return f"{value / 1e6:.2f} M/s" if value >= 1e6 else f"{value / 1e3:.1f} k/s"
-
-
-def _at(run: Run, kind: str, per_second: int) -> Run:
-    return next(row for row in run["latency"][kind] if row["rate"] == per_second)
-
-
-def _ms(row: Run) -> str:
-    return f"{row['p50']:.2f} / {row['p99']:.2f} / {row['p99.9']:.1f}"
-
-
-def _latency(per_second: int, p99: float) -> Line:
-    def column(kind: str) -> Callable[[Run], str]:
-        return lambda run: next((_ms(row) for row in run["latency"][kind] if row["rate"] == per_second), "")
-
-    return Line(
-        f"emit → handler, {per_second:,}/s: p50/p99/p99.9 ms",
-        f"p99 ≤ {p99}, p99.9 ≤ 5",
-        lambda run: _at(run, "native", per_second)["p99"] <= p99 and _at(run, "native", per_second)["p99.9"] <= 5,
-        column("native"),
-        column("pure"),
-        column("baseline"),
-    )
-
-
-def _share(run: Run) -> float:
-    return float(run["throughput"]["native"]["rate"] / run["throughput"]["bare_loop"])
-
-
-def _drain_ratio(run: Run) -> float:
-    drains = run["throughput"]["drain"]
-    return float(drains["many"]["rate"] / drains["few"]["rate"])
-
-
-def _overhead(run: Run) -> float:
-    queued = run["memory"]["queued"]
-    return float(queued["stored"] - queued["payload"])
-
-
-def _worker_memory(run: Run) -> str:
-    worker = run["memory"]["worker"]
-    return f"{worker['start']:.1f} → {worker['after'][-1]:.1f}"
-
-
-LINES = [
-    Line(
-        "no-op tasks by emit, end to end",
-        "≥ 4 M/s",
-        lambda run: run["throughput"]["native"]["rate"] >= 4e6,
-        lambda run: rate(run["throughput"]["native"]["rate"]),
-        lambda run: rate(run["throughput"]["pure"]["rate"]),
-        lambda run: rate(run["throughput"]["baseline"]["rate"]),
-    ),
-    Line(
-        "… of a bare loop calling the function",
-        "≥ 20 %",
-        lambda run: _share(run) >= 0.2,
-        lambda run: f"{_share(run):.0%} of {rate(run['throughput']['bare_loop'])}",
-    ),
-    Line(
-        "… emit alone",
-        "",
-        lambda _: True,
-        lambda run: rate(run["throughput"]["native"]["emit_rate"]),
-        lambda run: rate(run["throughput"]["pure"]["emit_rate"]),
-        lambda run: rate(run["throughput"]["baseline"]["emit_rate"]),
-    ),
-    Line(
-        "… drain alone",
-        "",
-        lambda _: True,
-        lambda run: rate(run["throughput"]["drain"]["many"]["rate"]),
-        by_hand=lambda run: rate(run["throughput"]["baseline"]["drain_rate"]),
-    ),
-    Line(
-        "drain of 100 times as many queued",
-        "≥ 0.9",
-        lambda run: _drain_ratio(run) >= 0.9,
-        lambda run: f"{_drain_ratio(run):.2f}",
-    ),
-    Line(
-        "submit_many, a result stored for each",
-        "≥ 1 M/s",
-        lambda run: run["results"]["many"]["rate"] >= 1e6,
-        lambda run: rate(run["results"]["many"]["rate"]),
-        lambda run: rate(run["results"]["many_pure"]["rate"]),
-    ),
-    Line(
-        "events in columns, summed by a batch handler",
-        "≥ 10 M/s",
-        lambda run: run["columns"]["rate"] >= 1e7,
-        lambda run: rate(run["columns"]["rate"]),
-    ),
-    _latency(1_000, 0.3),
-    _latency(10_000, 0.3),
-    _latency(100_000, 0.3),
-    _latency(1_000_000, 1.0),
-    Line(
-        "submit, p50, ms",
-        "≤ 0.15",
-        lambda run: run["results"]["submit_1"]["p50"] <= 0.15,
-        lambda run: f"{run['results']['submit_1']['p50']:.3f}",
-    ),
-    Line(
-        "submit from 64 threads",
-        "≥ 100 k/s",
-        lambda run: run["results"]["submit_64"]["rate"] >= 1e5,
-        lambda run: (
-            f"{rate(run['results']['submit_64']['rate'])} (bare locks: {rate(run['results']['handoffs_64']['rate'])})"
-        ),
-    ),
-    Line(
-        "idle submit → result: p50/p99/p99.9 ms",
-        "p50 ≤ 0.5, p99 ≤ 2",
-        lambda run: run["results"]["idle"]["result"]["p50"] <= 0.5 and run["results"]["idle"]["result"]["p99"] <= 2,
-        lambda run: _ms(run["results"]["idle"]["result"]),
-        lambda run: _ms(run["results"]["idle_pure"]["result"]),
-    ),
-    Line(
-        "worker memory, MB, and after the tasks",
-        "≤ 40",
-        lambda run: max(run["memory"]["worker"]["after"]) <= 40,
-        _worker_memory,
-    ),
-    Line(
-        "server bytes of a queued task over payload",
-        "≤ 6",
-        lambda run: _overhead(run) <= 6,
-        lambda run: f"{_overhead(run):.1f}",
-    ),
-    Line(
-        "2 / 4 workers against 1, handlers wait 1 ms",
-        "≥ 1.95 / 3.8",
-        lambda run: run["scaling"]["ratios"]["2"] >= 1.95 and run["scaling"]["ratios"]["4"] >= 3.8,
-        lambda run: f"{run['scaling']['ratios']['2']:.2f} / {run['scaling']['ratios']['4']:.2f}",
-    ),
-    Line(
-        "import ttp, ms",
-        "≤ 60",
-        lambda run: run["startup"]["import_ttp"] <= 60,
-        lambda run: f"{run['startup']['import_ttp']:.0f}",
-    ),
-]
 
 
 def table(run: Run) -> Table:
@@ -193,29 +42,45 @@ def table(run: Run) -> Table:
     return out
 
 
+def steps(bench: Bench, tasks: int, *, full: bool) -> dict[str, Callable[[], Any]]:
+    """What is measured, by name."""
+    held = 30 if full else 5
+    return {
+        "startup": startup.measure,
+        "throughput": lambda: throughput.measure(bench, tasks),
+        "columns": lambda: columns.measure(bench, tasks * 5),
+        "latency": lambda: latency.measure(bench, held),
+        "results": lambda: results.measure(bench, tasks // 5),
+        "memory": lambda: memory.measure(bench, tasks * 10),
+        "scaling": lambda: scaling.measure(bench, tasks * 3 // 10),
+        "workloads": lambda: workloads.measure(bench, large=full),
+        "durability": durability.measure,
+        "ladder": lambda: ladder.measure(bench, held),
+        "stages": lambda: stages.measure(bench),
+        "micro": micro_results.measure,
+    }
+
+
 def main() -> None:
     """Measure, print, save."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--tasks", type=int, default=10_000_000)
-    tasks = parser.parse_args().tasks
+    parser.add_argument("--tasks", type=int, default=10_000_000, help="of the throughput runs")
+    parser.add_argument("--full", action="store_true", help="hold rates for 30 s, queue ten million")
+    parser.add_argument("--only", default="", help="these parts, with commas between")
+    options = parser.parse_args()
     console = Console()
     console.width = max(console.width, WIDTH)
     begun = time.monotonic()
     with Bench() as bench:
-        run: Run = {"environment": environment.describe(bench.redis.info())}
-        steps: dict[str, Callable[[], Any]] = {
-            "startup": startup.measure,
-            "throughput": lambda: throughput.measure(bench, tasks),
-            "columns": lambda: columns.measure(bench, tasks * 5),
-            "latency": lambda: latency.measure(bench),
-            "results": lambda: results.measure(bench, tasks // 5),
-            "memory": lambda: memory.measure(bench, tasks * 10),
-            "scaling": lambda: scaling.measure(bench),
-        }
-        for name, step in steps.items():
+        run: Run = {"environment": environment.describe(bench.redis.info()), "full": options.full}
+        chosen = steps(bench, options.tasks, full=options.full)
+        for name in options.only.split(",") if options.only else chosen:
             console.print(f"measuring {name} …", style="dim")
-            run[name] = step()
+            run[name] = chosen[name]()
     run["seconds"] = round(time.monotonic() - begun)
+    if options.only:
+        console.print_json(json.dumps(run))
+        return
     console.print(table(run))
     console.print(environment.one_line(run["environment"]))
     console.print(f"all of it, in {run['seconds']} s: {environment.save('bench', run)}")

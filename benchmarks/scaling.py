@@ -1,4 +1,4 @@
-"""Processes side by side: workers whose handlers wait 1 ms or compute 100 µs, and producers that emit.
+"""Processes side by side: workers whose handlers wait 1 ms or compute, and producers that emit.
 
 Of workers the middle 80 % of the tasks are timed, of producers from the first emit to the last acceptance.
 """

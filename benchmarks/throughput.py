@@ -7,6 +7,7 @@
 import time
 from typing import Any
 
+import psutil
 from harness import Bench, Role
 from workload import noop
 
@@ -14,14 +15,37 @@ BASELINE_TASKS = 20_000
 BASELINE_THREADS = 4
 
 
-def concurrent(bench: Bench, count: int, backend: str = "native") -> dict[str, float]:
-    """Tasks a second while both sides run."""
+def cpu(process: psutil.Process) -> float:
+    """CPU seconds it has used."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def concurrent(
+    bench: Bench,
+    count: int,
+    backend: str = "native",
+    *,
+    used: dict[str, float] | None = None,
+    server: psutil.Process | None = None,
+) -> dict[str, float]:
+    """Tasks a second while both sides run.
+
+    Args:
+        used: takes the CPU seconds of producer, server and worker.
+        server: the server's process, where `used` is wanted.
+    """
     bench.fresh()
-    with bench.worker(backend=backend):
+    with bench.worker(backend=backend) as worker:
         role = Role("load.py", "emit", count, environment=bench.environment(backend))
+        before = {"server": cpu(server), "worker": cpu(worker)} if used is not None and server is not None else {}
         role.go()
         ended = bench.wait_for("done", count)
         emitted = role.result()
+        if used is not None and server is not None:
+            used["producer"] = emitted["cpu"]
+            used["server"] = cpu(server) - before["server"]
+            used["worker"] = cpu(worker) - before["worker"]
     return {
         "tasks": count,
         "rate": count / (ended - emitted["begun"]),

@@ -92,9 +92,9 @@ async def noop_async(sequence: int) -> None:
 
 @app.task(retry=retry, timeout=5.0)
 def compute(sequence: int) -> int:
-    """Compute for some 100 µs."""
+    """Compute: about 50 µs on a fast core."""
     total = sequence
-    for n in range(2_000):
+    for n in range(1_000):
         total = (total * 31 + n) & 0xFFFFFFFF
     return total
 

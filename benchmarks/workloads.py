@@ -13,7 +13,7 @@ MOST_BYTES = 1 << 28  # that a run of one payload size sends
 HANDLERS = (  # what, task, tasks, options of the worker
     ("does nothing", "nothing", 1_000_000, ()),
     ("does nothing, async", "noop_async", 200_000, ()),
-    ("computes 100 µs", "compute", 40_000, ()),
+    ("computes, 1,000 multiplications", "compute", 40_000, ()),
     ("waits 1 ms", "wait_1_ms", 3_000, ()),
     ("waits 1 ms, 64 threads", "wait_1_ms", 60_000, ("--threads", "64")),
     ("waits 1 ms, async, 100 at a time", "wait_1_ms_async", 60_000, ()),

@@ -1,6 +1,7 @@
 """1,000 objects through a queue, one at a time and in bulk."""
 
 from collections import deque
+from queue import SimpleQueue
 from types import ModuleType
 
 import pytest
@@ -38,6 +39,31 @@ def test_deque(benchmark: BenchmarkFixture) -> None:
     benchmark(run)
 
 
+@pytest.mark.benchmark(group="queue: 1,000 one at a time")
+def test_simple_queue(benchmark: BenchmarkFixture) -> None:
+    queue: SimpleQueue[bytes] = SimpleQueue()
+
+    def run() -> None:
+        push, pop = queue.put, queue.get
+        for item in ITEMS:
+            push(item)
+        for _ in ITEMS:
+            pop()
+
+    benchmark(run)
+
+
+@pytest.mark.benchmark(group="queue: 1,000 in bulk")
+def test_deque_in_bulk(benchmark: BenchmarkFixture) -> None:
+    queue: deque[bytes] = deque()
+
+    def run() -> list[bytes]:
+        queue.extend(ITEMS)
+        return [queue.popleft() for _ in range(1000)]
+
+    assert benchmark(run) == ITEMS
+
+
 @pytest.mark.benchmark(group="queue: 1,000 in bulk")
 def test_bulk(core: ModuleType, benchmark: BenchmarkFixture) -> None:
     queue = core.Queue(1024)
@@ -53,3 +79,9 @@ def test_bulk(core: ModuleType, benchmark: BenchmarkFixture) -> None:
 @pytest.mark.benchmark(group="histogram: record")
 def test_record(core: ModuleType, benchmark: BenchmarkFixture) -> None:
     benchmark(core.Histogram().record, 123_456)
+
+
+@pytest.mark.benchmark(group="histogram: record")
+def test_list_append(benchmark: BenchmarkFixture) -> None:
+    values: list[int] = []
+    benchmark(values.append, 123_456)
