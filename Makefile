@@ -13,12 +13,16 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mutants test test-python test-cpp test-packaging bench wheel docs recording check lint build clean
+.PHONY: help demo mutants test test-python test-cpp test-packaging bench bench-full bench-peers bench-report \
+  wheel docs recording check lint build clean
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
 	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (15 minutes)"
 	@echo "make bench   the numbers of this machine, against their targets (10 minutes)"
+	@echo "make bench-full   the same with rates held for 30 s and ten million queued (25 minutes)"
+	@echo "make bench-peers  other task queues beside ttp, each in an environment of its own (20 minutes)"
+	@echo "make bench-report docs/benchmarks.md and the numbers of the README, from the committed runs"
 	@echo "make mutants each guard taken out in turn, and the test that notices (5 minutes)"
 	@echo "make check   formatting, import order and types, which every commit passes (seconds)"
 	@echo "make lint    the same, stubs, pyright and clang-tidy"
@@ -93,10 +97,17 @@ mutants: $(VENV)/.dev build
 	@echo "taking out each guard in turn"
 	@TTP_BACKEND=native $(BIN)/python tests/faults/mutants.py
 
-bench: $(VENV)/.dev build
+bench bench-full: $(VENV)/.dev build
 	@echo "measuring; leave the machine alone meanwhile"
-	@TTP_BACKEND=native $(BIN)/python benchmarks/run_all.py
-	@TTP_BACKEND=native $(BIN)/python -m pytest -c benchmarks/micro/pytest.ini benchmarks/micro
+	@$(INSTALL) msgspec ormsgpack
+	@TTP_BACKEND=native $(BIN)/python benchmarks/run_all.py $(if $(filter bench-full,$@),--full)
+
+bench-peers: $(VENV)/.dev build
+	@echo "measuring other task queues; leave the machine alone meanwhile"
+	@TTP_BACKEND=native $(BIN)/python benchmarks/peers/run.py
+
+bench-report: $(VENV)/.runtime
+	@$(BIN)/python benchmarks/report.py
 
 wheel: $(BIN)/python
 	@echo "building a wheel for each CPython here, against glibc 2.28, and testing it without a compiler"

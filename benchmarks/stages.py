@@ -18,6 +18,7 @@ import environment
 import psutil
 import throughput
 from harness import Bench
+from tables import STAGES
 from workload import app as workload_app
 from workload import noop
 
@@ -30,20 +31,6 @@ from ttp.worker.job import Job
 ROWS = 1_200  # tasks of a frame: nearly 32 KiB
 FRAMES = 1_000
 AT_ONCE = 8  # frames that a read brings at most
-
-STAGES = {  # stage → (where, what it does)
-    "encode": ("producer", "`emit`: MessagePack into the open frame"),
-    "frame": ("producer", "seal: directory and CRC32C"),
-    "send": ("producer", "build the command, write it, read the reply"),
-    "server: submit": ("server", "the submit script: chain, limit, XADD"),
-    "server: read": ("server", "XREADGROUP"),
-    "server: commit": ("server", "the commit script: XACK, XDEL, counters"),
-    "server: the rest": ("server", "sockets, parsing, replies, AOF"),
-    "receive": ("worker", "ask, read and parse the reply"),
-    "decode": ("worker", "check the frame, decode arguments, dispatch"),
-    "call": ("worker", "the handler itself, a no-op of three arguments"),
-    "commit": ("worker", "settle, draft, write the command, read the reply"),
-}
 
 
 class Spent:

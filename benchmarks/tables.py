@@ -4,11 +4,24 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
 
-from stages import STAGES
 from targets import LINES, Run
 from targets import rate as show_rate
 
 Cells = Sequence[object]
+
+STAGES = {  # stage → (where, what it does)
+    "encode": ("producer", "`emit`: MessagePack into the open frame"),
+    "frame": ("producer", "seal: directory and CRC32C"),
+    "send": ("producer", "build the command, write it, read the reply"),
+    "server: submit": ("server", "the submit script: chain, limit, XADD"),
+    "server: read": ("server", "XREADGROUP"),
+    "server: commit": ("server", "the commit script: XACK, XDEL, counters"),
+    "server: the rest": ("server", "sockets, parsing, replies, AOF"),
+    "receive": ("worker", "ask, read and parse the reply"),
+    "decode": ("worker", "check the frame, decode arguments, dispatch"),
+    "call": ("worker", "the handler itself, a no-op of three arguments"),
+    "commit": ("worker", "settle, draft, write the command, read the reply"),
+}
 
 
 def table(head: Cells, rows: Sequence[Cells]) -> str:
