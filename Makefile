@@ -104,7 +104,7 @@ bench bench-full: $(VENV)/.dev build
 
 bench-peers: $(VENV)/.dev build
 	@echo "measuring other task queues; leave the machine alone meanwhile"
-	@TTP_BACKEND=native $(BIN)/python benchmarks/peers/run.py
+	@TTP_BACKEND=native $(BIN)/python benchmarks/run_peers.py
 
 bench-report: $(VENV)/.runtime
 	@$(BIN)/python benchmarks/report.py

@@ -129,13 +129,13 @@ def peer_graphs(peers: Run) -> dict[str, str]:
         "peers.svg": charts.bars(
             "Tasks a second that one worker drains",
             "the same no-op task on the same server",
-            [(peer["name"], peer["drain"], peer["name"] == "ttp") for peer in fastest],
+            [(peer["name"], peer["drain"], peer["name"].startswith("ttp")) for peer in fastest],
             show_rate,
         ),
         "memory.svg": charts.bars(
             "Memory of a worker, all processes",
             "proportional set size, idle",
-            [(peer["name"], peer["memory"], peer["name"] == "ttp") for peer in leanest],
+            [(peer["name"], peer["memory"], peer["name"].startswith("ttp")) for peer in leanest],
             lambda mb: f"{mb:.0f} MB",
         ),
     }
