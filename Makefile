@@ -97,10 +97,13 @@ mutants: $(VENV)/.dev build
 	@echo "taking out each guard in turn"
 	@TTP_BACKEND=native $(BIN)/python tests/faults/mutants.py
 
-bench bench-full: $(VENV)/.dev build
+bench-full: FULL := --full
+bench-full: bench
+
+bench: $(VENV)/.dev build
 	@echo "measuring; leave the machine alone meanwhile"
 	@$(INSTALL) msgspec ormsgpack
-	@TTP_BACKEND=native $(BIN)/python benchmarks/run_all.py $(if $(filter bench-full,$@),--full)
+	@TTP_BACKEND=native $(BIN)/python benchmarks/run_all.py $(FULL)
 
 bench-peers: $(VENV)/.dev build
 	@echo "measuring other task queues; leave the machine alone meanwhile"

@@ -71,7 +71,7 @@ class Peer:
 
 async def _call(function: Callable[..., object], *arguments: object) -> None:
     out = function(*arguments)
-    if inspect.isawaitable(out):
+    if inspect.iscoroutine(out):  # a handle can be awaited too, and is not
         await out
 
 
