@@ -85,7 +85,7 @@ def lines(title: str, note: str, series: Sequence[Series], axes: tuple[str, str]
         _, y = at(10**low_x, 10**decade)
         body += [
             f'<line class="grid" x1="{left}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>',
-            f'<text class="note" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**decade:,g}</text>',
+            f'<text class="note" x="{left - 8}" y="{y + 4:.1f}" text-anchor="end">{_power(decade)}</text>',
         ]
     for decade in range(low_x, high_x + 1):
         x, _ = at(10**decade, 10**low_y)
@@ -114,3 +114,7 @@ def _decades(values: Sequence[float]) -> tuple[int, int]:
     """Exponents of ten around the values."""
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
     return low, max(high, low + 1)
+
+
+def _power(decade: int) -> str:
+    return f"{10**decade:,}" if decade >= 0 else f"{10.0**decade:g}"

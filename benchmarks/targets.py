@@ -177,7 +177,7 @@ LINES = [
         lambda run: (
             run["scaling"]["waiting"]["ratios"]["2"] >= 1.95 and run["scaling"]["waiting"]["ratios"]["4"] >= 3.8
         ),
-        lambda run: f"{run['scaling']['ratios']['2']:.2f} / {run['scaling']['ratios']['4']:.2f}",
+        lambda run: f"{run['scaling']['waiting']['ratios']['2']:.2f} / {run['scaling']['waiting']['ratios']['4']:.2f}",
     ),
     Line(
         "import ttp, ms",

@@ -77,7 +77,8 @@ async def _call(function: Callable[..., object], *arguments: object) -> None:
 
 async def _each(peer: Peer, task: str, seconds: float, most: int) -> dict[str, float]:
     waits = inspect.iscoroutinefunction(peer.send)
-    begun, n = time.monotonic(), 0
+    await _call(peer.send, task, 0)  # connected, imported
+    begun, n = time.monotonic(), 1
     while n < most and (n % 50 or time.monotonic() - begun < seconds):
         out = peer.send(task, n)
         if waits:
@@ -85,7 +86,7 @@ async def _each(peer: Peer, task: str, seconds: float, most: int) -> dict[str, f
             await out
         n += 1
     await _call(peer.finish)
-    return {"tasks": n, "seconds": time.monotonic() - begun}
+    return {"tasks": n, "seconds": max(1e-9, time.monotonic() - begun)}
 
 
 async def _many(peer: Peer, task: str, seconds: float, most: int) -> dict[str, float]:
