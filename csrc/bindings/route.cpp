@@ -284,6 +284,7 @@ PyMemberDef route_members[] = {
     {"queue", T_OBJECT_EX, offsetof(RouteObject, queue), READONLY, "Queue name."},
     {"owner", T_OBJECT_EX, offsetof(RouteObject, owner), READONLY, "What answers for the handles."},
     {"priority", T_INT, offsetof(RouteObject, priority), READONLY, "0 high, 1 normal, 2 low."},
+    {"submit", T_BOOL, offsetof(RouteObject, submit), READONLY, "Whether calls wait for acceptance."},
     {"results", T_BOOL, offsetof(RouteObject, results), READONLY, "Whether outcomes are kept."},
     {"detached", T_BOOL, offsetof(RouteObject, detached), READONLY, "Whether handlers' calls go out by themselves."},
     {"delay", T_DOUBLE, offsetof(RouteObject, delay), READONLY, "Seconds."},

@@ -6,6 +6,7 @@ import os
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, get_args, overload
 
 from ttp.coordination.keys import Keys, check_name
@@ -15,6 +16,7 @@ from ttp.native.types import argument_converter, converter
 from ttp.policy import CircuitBreaker, Clock, RetryPolicy
 from ttp.producer import BatchTask, LocalTask, Producer, Task
 from ttp.producer.counts import SendingCounts
+from ttp.producer.keeper import Fsync
 from ttp.producer.producer import OnFull
 from ttp.producer.task import Target
 from ttp.results import ResultOwner, ResultReader
@@ -27,12 +29,15 @@ if TYPE_CHECKING:
     from ttp.coordination.signing import SigningKeys
     from ttp.coordination.url import Target as ServerTarget
     from ttp.dead_letters import DeadLetter
+    from ttp.producer.store import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Row = TypeVar("Row")
 
 QUEUE_LIMIT = 1 << 30  # bytes
+STORE_LIMIT = 1 << 30  # bytes
+STORE_LEAST = 4 << 20  # bytes: the largest frame, and a segment more, which is freed as a whole
 
 
 class TaskDecorator(Protocol):
@@ -68,7 +73,12 @@ class App:
         retry: the policy of tasks that have none of their own.
         result_ttl: seconds that outcomes of submitted tasks are kept; 0 keeps none.
         on_full: when the producer's pool is full, `emit` waits ("block", up to submit_timeout), raises
-            QueueFull at once ("error"), or drops the oldest tasks that were not sent yet ("drop_oldest").
+            QueueFull at once ("error"), drops the oldest tasks that were not sent yet ("drop_oldest"), or writes
+            what cannot be sent now to disk ("store"), to be sent when the server is back or has room again.
+        store: folder of on_full="store", for this process alone; None: ``store/NAME`` in the user's state directory.
+        store_limit: bytes on disk; above that `emit` waits, and then raises QueueFull.
+        store_fsync: when what is stored survives a power cut: "always" at once, "everysec" within about a second,
+            "never" when the system gets round to it. It survives the process in any case.
         submit_timeout: seconds `submit` waits for acceptance.
         queue_limit: bytes that a queue may hold; above that it takes no more. Delayed and dead tasks count.
         queue_tasks: likewise tasks; None: as many as there is room for.
@@ -91,6 +101,9 @@ class App:
         submit_timeout: float = 5.0,
         queue_limit: int = QUEUE_LIMIT,
         queue_tasks: int | None = None,
+        store: str | os.PathLike[str] | None = None,
+        store_limit: int = STORE_LIMIT,
+        store_fsync: Fsync = "everysec",
         durability: "Durability" = "memory",
         signing_key: "bytes | SigningKeys | None" = None,
     ) -> None:
@@ -99,6 +112,10 @@ class App:
             raise ValueError(f"on_full must be one of {', '.join(get_args(OnFull))}, not {on_full!r}")
         if queue_limit < 1 or (queue_tasks is not None and queue_tasks < 1):
             raise ValueError("queue_limit and queue_tasks must be at least 1")
+        if store_limit < STORE_LEAST:
+            raise ValueError(f"store_limit must be at least {STORE_LEAST:,} bytes: room for the largest frames")
+        if store_fsync not in get_args(Fsync):
+            raise ValueError(f"store_fsync must be one of {', '.join(get_args(Fsync))}, not {store_fsync!r}")
         self.name = name
         self.url = url
         self.lifespan = lifespan
@@ -118,6 +135,7 @@ class App:
             submit_timeout=submit_timeout,
             durability=check_durability(durability),
             clock=self.clock,
+            open_store=partial(self._open_store, store, store_limit, store_fsync),
         )
         self._reader = ResultReader(
             open_connection=self.open_connection,
@@ -134,6 +152,19 @@ class App:
 
     def __repr__(self) -> str:
         return f"<App {self.name!r}, {len(self._handlers)} tasks>"
+
+    def _open_store(
+        self, folder: str | os.PathLike[str] | None, limit: int, fsync: Fsync, counts: SendingCounts
+    ) -> "Store":
+        from pathlib import Path  # noqa: PLC0415 - import ttp has to be quick
+
+        from ttp.producer.store import Store  # noqa: PLC0415
+
+        if folder is None:
+            from ttp.coordination import embedded  # noqa: PLC0415
+
+            folder = embedded.state_directory() / "store" / self.name
+        return Store(Path(folder), app=self.name, limit=limit, fsync=fsync, counts=counts, clock=self.clock)
 
     # tasks
 

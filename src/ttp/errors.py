@@ -7,6 +7,7 @@ TtpError
 ├── QueueFull                           no room: the producer's pool, or the queue's limit
 ├── ServerUnavailable (ConnectionError) no answer from the server in time
 │   └── ServerRefused                   the server answers, but will not serve: password, permissions, settings
+├── StoreUnavailable (OSError)          the folder of on_full="store" cannot be used
 ├── CircuitOpen                         a circuit breaker lets no call through now
 ├── ResultTimeout (TimeoutError)        no result yet
 ├── ResultExpired                       the result was kept and is gone, or none was kept
@@ -43,6 +44,10 @@ class ServerUnavailable(TtpError, ConnectionError):
 
 class ServerRefused(ServerUnavailable):
     """The server answers but will not serve: wrong password, missing permission, unfit setting."""
+
+
+class StoreUnavailable(TtpError, OSError):
+    """The folder of ``on_full="store"`` cannot be used, or belongs to another process or app."""
 
 
 class CircuitOpen(TtpError):

@@ -45,7 +45,10 @@ _CLAIM = "tests/integration/test_scripts.py::TestClaim::"
 _BURY = "tests/integration/test_scripts.py::TestBury::"
 _COMMIT = "tests/integration/test_scripts_commit.py::TestCommit::"
 _RESULTS = "tests/integration/test_scripts_commit.py::TestResults::"
+_RESUME = "tests/integration/test_scripts.py::TestResume::"
 _CHAIN = "tests/unit/test_chain.py::"
+_STORED = "tests/unit/test_stored_chain.py::"
+_JOURNAL = "tests/unit/test_journal.py::"
 _OBSERVER = "tests/unit/test_observer.py::"
 _DRAFT = "tests/unit/test_draft.py::"
 _STOP = "tests/integration/test_stop_in_outage.py::"
@@ -71,13 +74,25 @@ MUTANTS = [
     ),
     Mutant(
         _LUA + "submit.lua",
+        "if by ~= owner then return {'FENCED', by or ''} end",
+        "",
+        _RESUME + "test_what_an_earlier_owner_sends_is_fenced",
+    ),
+    Mutant(
+        _LUA + "resume.lua",
+        "(owner or 0) + 1",
+        "0",
+        _RESUME + "test_owners_rise_whatever_the_clock_says",
+    ),
+    Mutant(
+        _LUA + "submit.lua",
         "return redis.error_reply('BADARGS submit')",
         "",
         _SUBMIT + "test_bad_arguments_change_nothing",
     ),
     Mutant(
         _LUA + "submit.lua",
-        "redis.call('SET', p, fid, 'PX', 86400000)",
+        "redis.call('SET', p, mark, 'PX', keep)",
         "",
         _SUBMIT + "test_a_chain_continues_and_nothing_else_is_accepted",
     ),
@@ -189,6 +204,68 @@ MUTANTS = [
         "self._sent = max(0, self._sent - 1)",
         "pass",
         _CHAIN + "test_accepted_once_and_in_order",
+    ),
+    Mutant(
+        "producer/owned.py",
+        "if self.owner is not None and last is not None and last > self.owner:",
+        "if False:",
+        _STORED + "test_an_owner_that_was_succeeded_sends_no_more",
+    ),
+    Mutant(
+        "producer/owned.py",
+        """        self._accepted = last
+        return []""",
+        "        return []",
+        _STORED + "test_what_is_stored_is_accepted_once_and_in_order",
+    ),
+    Mutant(
+        "producer/stored.py",
+        "self.settled += self.journal.skip_through(last)",
+        "pass",
+        _STORED + "test_all_that_was_on_disk_survives",
+    ),
+    Mutant(
+        "producer/stored.py",
+        "if self.away or self.full or self.journal.unread:",
+        "if self.away or self.full:",
+        _STORED + "test_what_is_stored_is_accepted_once_and_in_order",
+    ),
+    Mutant(
+        "producer/stored.py",
+        """        self.away = True
+        self.keep()""",
+        "        self.away = True",
+        _STORED + "test_what_is_stored_is_accepted_once_and_in_order",
+    ),
+    Mutant(
+        "producer/store.py",
+        "fcntl.LOCK_EX | fcntl.LOCK_NB",
+        "fcntl.LOCK_SH | fcntl.LOCK_NB",
+        _STORED + "TestFolder::test_two_owners",
+    ),
+    Mutant(
+        "producer/store.py",
+        "if self.size + HEAD + len(frame) > self.limit:",
+        "if False:",
+        _STORED + "test_at_the_limit_frames_wait_in_memory",
+    ),
+    Mutant(
+        "producer/records.py",
+        " or zlib.crc32(view[at + _CHECKED : end]) != checksum",
+        "",
+        _JOURNAL + "test_damage_in_the_middle_is_reported_kept_aside_and_passed_over",
+    ),
+    Mutant(
+        "producer/journal.py",
+        "os.truncate(path, len(data))",
+        "pass",
+        _JOURNAL + "test_it_is_cut_at_every_byte",
+    ),
+    Mutant(
+        "producer/journal.py",
+        "os.ftruncate(self._file, segment.size)",
+        "pass",
+        _JOURNAL + "test_a_write_that_fails_leaves_nothing",
     ),
     Mutant(
         "worker/observer.py",

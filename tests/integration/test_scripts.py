@@ -74,6 +74,39 @@ class TestSubmit:
         assert queue.stats.accepted == queue.stats.frames == 0
 
 
+class TestResume:
+    def resume(self, queue: Queue) -> tuple[int | None, int, int]:
+        return commands.resume_reply(queue.run(commands.resume(queue.keys, 1, "c")))
+
+    def test_a_successor_hears_where_the_chain_stands(self, queue: Queue) -> None:
+        last, position, owner = self.resume(queue)
+        assert (last, position) == (None, 0)
+        assert queue.submit(fid=7, owner=owner) == ("OK", 7)
+        assert queue.submit(fid=8, owner=owner) == ("OK", 8)
+        assert queue.submit(fid=8, prev=7, owner=owner) == ("NO", 8), "a duplicate"
+        last, position, successor = self.resume(queue)
+        assert (last, position) == (8, 6)
+        assert successor > owner
+        assert queue.submit(fid=9, prev=8, owner=successor) == ("OK", 9)
+        assert self.resume(queue)[:2] == (9, 9)
+
+    def test_what_an_earlier_owner_sends_is_fenced(self, queue: Queue) -> None:
+        *_, owner = self.resume(queue)
+        *_, successor = self.resume(queue)
+        assert queue.submit(fid=7, owner=owner) == ("FENCED", successor)
+        assert queue.stats.frames == 0
+
+    def test_a_server_that_has_lost_the_owner_says_so(self, queue: Queue) -> None:
+        *_, owner = self.resume(queue)
+        queue.connection.call("DEL", queue.keys.chain(1, "c"))
+        assert queue.submit(fid=7, owner=owner) == ("FENCED", None)
+
+    def test_owners_rise_whatever_the_clock_says(self, queue: Queue) -> None:
+        ahead = 9 * 10**15
+        queue.connection.call("SET", queue.keys.chain(1, "c"), f"7 3 {ahead}")
+        assert self.resume(queue) == (7, 3, ahead + 1)
+
+
 class TestTick:
     def test_it_beats_and_promotes_out_of_memory(self, queue: Queue, full_memory: Callable[[], None]) -> None:
         for fid in range(1, 71):

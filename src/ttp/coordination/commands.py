@@ -12,7 +12,7 @@ from ttp.coordination.records import Entry as Entry
 from ttp.coordination.records import Placement as Placement
 from ttp.coordination.records import Results as Results
 from ttp.coordination.replies import ReplyError, checked, pairs
-from ttp.coordination.scripts import BEATS, BURY, CANCEL, CLAIM, COMMIT, SUBMIT, TICK, Script
+from ttp.coordination.scripts import BEATS, BURY, CANCEL, CLAIM, COMMIT, RESUME, SUBMIT, TICK, Script
 
 Command = tuple[str | bytes | int | memoryview, ...]
 """What `Connection.send` takes."""
@@ -47,6 +47,7 @@ def submit(
     frame: bytes | memoryview,
     results_ttl_ms: int = 0,
     task_limit: int = 0,
+    owner: int | None = None,
 ) -> Command:
     """Offer a frame. A chain is one producer's on one stream; prev is the fid of the frame before, None at first.
 
@@ -54,6 +55,7 @@ def submit(
         due_ms: server time from which it may run; None: now.
         limit: bytes that the queue may hold, delayed and dead frames included.
         task_limit: likewise tasks; 0: as many as there is room for.
+        owner: of a chain that outlives its process, by `resume`.
         results_ttl_ms: 0, or how long the server remembers these tasks while they have no outcome.
     """
     where = [keys.chain(priority, chain), keys.counters]
@@ -73,12 +75,13 @@ def submit(
             "" if due_ms is None else due_ms,
             "" if due_ms is None else _member(priority, tasks, fid, retry=False),
             task_limit,
+            "" if owner is None else str(owner),
         ),
     )
 
 
 def submit_reply(reply: Any) -> tuple[str, int | None]:
-    """("OK", "NO" or "FULL", fid of the last frame the server accepted in this chain)."""
+    """("OK", "NO" or "FULL", fid of the last frame the server accepted in this chain), or ("FENCED", its owner)."""
     status, last, *_ = checked(reply)
     return status.decode(), int(last) if last else None
 
@@ -86,6 +89,17 @@ def submit_reply(reply: Any) -> tuple[str, int | None]:
 def submit_backlog(reply: Any) -> int:
     """Frames in the stream, the accepted one included; 0 where none was accepted."""
     return int(reply[2]) if len(reply) > 2 else 0
+
+
+def resume(keys: Keys, priority: int, chain: str) -> Command:
+    """Become the owner of a chain that outlives its process."""
+    return _evalsha(RESUME, (keys.chain(priority, chain),), ())
+
+
+def resume_reply(reply: Any) -> tuple[int | None, int, int]:
+    """(fid of the chain's last frame or None, tasks accepted in it, number of the new owner)."""
+    last, position, owner = checked(reply)
+    return int(last) if last else None, int(position), int(owner)
 
 
 # commit

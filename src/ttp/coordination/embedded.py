@@ -123,12 +123,13 @@ def ensure(state_dir: str | os.PathLike[str] | None = None) -> Target:
 def leave(state_dir: str | os.PathLike[str] | None = None) -> None:
     """Stop being a user of the embedded server, before this process ends."""
     with _guard:
-        held = _held.pop(_directory(state_dir), None)
+        held = _held.pop(state_directory(state_dir), None)
     if held is not None:
         os.close(held)
 
 
-def _directory(state_dir: str | os.PathLike[str] | None) -> Path:
+def state_directory(state_dir: str | os.PathLike[str] | None = None) -> Path:
+    """Where this user's state lies: as given, else $TTP_STATE_DIR, else ``ttp`` in the user's state directory."""
     chosen = state_dir or os.environ.get("TTP_STATE_DIR")
     if not chosen:
         chosen = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "ttp"
@@ -136,7 +137,7 @@ def _directory(state_dir: str | os.PathLike[str] | None) -> Path:
 
 
 def _place(state_dir: str | os.PathLike[str] | None) -> _Place:
-    directory = _private(_directory(state_dir))
+    directory = _private(state_directory(state_dir))
     path = directory / "socket"
     if len(os.fsencode(path)) > MAX_SOCKET_PATH:
         # Everybody who uses this directory must come to the same name, so nothing random.

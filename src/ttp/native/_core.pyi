@@ -240,6 +240,7 @@ class Route:
     queue: Final[str]
     owner: Final[Any]
     priority: Final[int]
+    submit: Final[bool]
     results: Final[bool]
     detached: Final[bool]
     delay: Final[float]

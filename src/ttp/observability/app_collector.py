@@ -29,6 +29,12 @@ class AppCollector(Collector):
         dropped = CounterMetricFamily(
             "ttp_producer_dropped", "Emitted tasks that made way for newer ones in a full pool.", labels=("app",)
         )
+        stored = CounterMetricFamily(
+            "ttp_producer_stored", "Emitted tasks that were written to the store on disk.", labels=("app",)
+        )
+        forwarded = CounterMetricFamily(
+            "ttp_producer_forwarded", "Tasks out of the store that the server has accepted.", labels=("app",)
+        )
         refused = CounterMetricFamily(
             "ttp_producer_refused", "Tasks that were not taken, by what stood in the way.", labels=("app", "reason")
         )
@@ -49,10 +55,12 @@ class AppCollector(Collector):
             submitted.add_metric((app.name,), counts.submitted)
             accepted.add_metric((app.name,), counts.accepted)
             dropped.add_metric((app.name,), counts.dropped)
-            for reason in ("pool", "queue", "server"):
+            stored.add_metric((app.name,), counts.stored)
+            forwarded.add_metric((app.name,), counts.forwarded)
+            for reason in ("store", "pool", "queue", "server"):
                 refused.add_metric((app.name, reason), getattr(counts, f"refused_{reason}"))
             used.add_metric((app.name,), taken)
             blocks.add_metric((app.name,), every)
             requests.add_metric((app.name,), traffic.requests)
             trips.add_metric((app.name,), traffic.round_trips, traffic.seconds)
-        return iter((submitted, accepted, dropped, refused, used, blocks, requests, trips))
+        return iter((submitted, accepted, dropped, stored, forwarded, refused, used, blocks, requests, trips))

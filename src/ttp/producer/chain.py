@@ -19,8 +19,11 @@ class Chain:
     Attributes:
         id: names the chain to the server; a new one is drawn when another producer (a clone, or this
             one before its server lost state) turns out to have continued it.
+        on_disk: its frames may wait there.
         full: the server refused a frame for want of room, and has accepted none since.
     """
+
+    on_disk = False
 
     def __init__(self, chain_id: str) -> None:
         self.id = chain_id
@@ -61,17 +64,10 @@ class Chain:
         if last == self._accepted:
             pass
         elif any(frame.fid == last for frame in self._frames):
-            while self._accepted != last:
-                frame = self._frames.popleft()
-                self._accepted = frame.fid
-                self._doubtful.discard(frame.fid)
-                self._sent = max(0, self._sent - 1)
-                accepted.append(frame)
+            accepted = self._accept_through(last)
         else:
-            # Somebody else's frame, or none at all: this chain is not ours any more.
-            self.id = os.urandom(12).hex()
-            self._accepted = None
             self._broken = True
+            self._diverged(last)
         if status == "OK":
             self.full = False
         else:
@@ -81,6 +77,25 @@ class Chain:
             self._broken = False
             self._sent = 0
         return accepted
+
+    def _accept_through(self, last: int | None) -> list[FrameWriter]:
+        """Everything up to this frame, which is one of ours, is accepted."""
+        accepted = []
+        while self._accepted != last:
+            frame = self._frames.popleft()
+            self._accepted = frame.fid
+            self._doubtful.discard(frame.fid)
+            self._sent = max(0, self._sent - 1)
+            accepted.append(frame)
+        return accepted
+
+    def _diverged(self, last: int | None) -> None:  # noqa: ARG002 - owned chains go on from there
+        """The server has somebody else's frame, or none at all: this chain is not ours any more."""
+        self.id = os.urandom(12).hex()
+        self._accepted = None
+
+    def connected(self) -> None:
+        """There is a connection."""
 
     def disconnected(self) -> None:
         """The connection is gone, and all replies with it: everything unaccepted is sent again."""

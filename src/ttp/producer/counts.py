@@ -12,6 +12,9 @@ class SendingCounts:
             refused of them is on its way.
         accepted: confirmed by the server.
         dropped: emitted, and dropped by ``on_full="drop_oldest"``.
+        stored: emitted, and written to the store by ``on_full="store"``.
+        forwarded: accepted out of the store, those of an earlier process included.
+        refused_store: not taken by `emit` since the store had no room, and the pool stayed full.
         refused_pool: not taken by `emit` or `submit` since the producer's pool stayed full.
         refused_queue: submitted, and taken back since the queue was at its limit.
         refused_server: submitted, and taken back since no server answered in time.
@@ -20,6 +23,9 @@ class SendingCounts:
     submitted: int = 0
     accepted: int = 0
     dropped: int = 0
+    stored: int = 0
+    forwarded: int = 0
+    refused_store: int = 0
     refused_pool: int = 0
     refused_queue: int = 0
     refused_server: int = 0

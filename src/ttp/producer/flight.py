@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from ttp.coordination import commands
 from ttp.coordination.commands import Command
 from ttp.coordination.keys import Keys
-from ttp.coordination.replies import checked
+from ttp.coordination.replies import ReplyError, checked
 from ttp.native import FrameWriter
 from ttp.policy import Clock
 from ttp.producer.chain import Chain
+from ttp.producer.owned import OwnedChain
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
     from ttp.coordination.durability import Barrier
+    from ttp.producer.stored import StoredChain
 
 WINDOW = 8  # unanswered frames of a chain
 MARKER_TTL_MS = 24 * 3600 * 1000  # how long the server remembers a task without an outcome
@@ -28,18 +30,26 @@ class Flight:
     """The chains of one producer, and the replies it awaits.
 
     Args:
+        chain_id: of its chains.
         limits: bytes and tasks a queue may hold before it answers FULL; 0 tasks: any number.
 
     Attributes:
         backlog: frames in the stream of the last accepted one.
         full_until: when queues that were full are tried again; 0 where none was.
+        chains: by queue, priority, and whether they are owned.
+        own: makes the chain of a stream for what is emitted; None: it goes with all else.
+        found: frames that a resumed chain turned out to have on the server; the producer takes them.
     """
 
-    def __init__(self, keys: Callable[[str], Keys], clock: Clock, limits: tuple[int, int]) -> None:
+    def __init__(self, chain_id: str, keys: Callable[[str], Keys], clock: Clock, limits: tuple[int, int]) -> None:
+        self._chain_id = chain_id
         self._keys = keys
         self._clock = clock
         self.limits = limits
-        self.chains: dict[tuple[str, int], Chain] = {}
+        self.chains: dict[tuple[str, int, bool], Chain] = {}
+        self.own: Callable[[str, int], OwnedChain] | None = None
+        self.found: list[FrameWriter] = []
+        self._is_connected = False
         self.backlog = 0
         self.full_until = 0.0
         self._expected: deque[Callable[[Any], list[FrameWriter]]] = deque()
@@ -48,27 +58,44 @@ class Flight:
         self._barrier_due: Keys | None = None
 
     def __iter__(self) -> Iterator[FrameWriter]:
-        """Every frame that is not accepted."""
-        return (frame for chain in self.chains.values() for frame in chain)
+        """Every frame that is not accepted, but for those that may wait on disk."""
+        return (frame for chain in self.chains.values() if not chain.on_disk for frame in chain)
+
+    @property
+    def stored(self) -> "list[StoredChain]":
+        """The chains whose frames may wait on disk."""
+        return [chain for chain in self.chains.values() if chain.on_disk]  # type: ignore[misc]
 
     @property
     def unanswered(self) -> int:
         """Replies that are awaited."""
         return len(self._expected)
 
-    def chain(self, queue: str, priority: int, chain_id: str) -> Chain:
-        """The chain of a stream; made, under this id, where there is none."""
-        chain = self.chains.get((queue, priority))
+    def chain(self, queue: str, priority: int, *, emitted: bool) -> Chain:
+        """The chain of a stream; made where there is none."""
+        owned = emitted and self.own is not None
+        chain = self.chains.get((queue, priority, owned))
         if chain is None:
-            chain = self.chains[queue, priority] = Chain(chain_id)
+            chain = self.own(queue, priority) if emitted and self.own is not None else Chain(self._chain_id)
+            self.add(queue, priority, chain, owned=owned)
         return chain
+
+    def add(self, queue: str, priority: int, chain: Chain, *, owned: bool) -> None:
+        """Take over a chain."""
+        self.chains[queue, priority, owned] = chain
+        if self._is_connected:
+            chain.connected()
 
     def connected(self, barrier: "Barrier") -> None:
         """There is a new connection, and this is what makes its frames durable."""
         self._barrier = barrier if barrier.needed else None
+        self._is_connected = True
+        for chain in self.chains.values():
+            chain.connected()
 
     def disconnected(self) -> None:
         """The connection is gone: what was not answered will be sent again."""
+        self._is_connected = False
         self._expected.clear()
         self._written.clear()
         self._barrier_due = None
@@ -78,9 +105,14 @@ class Flight:
     def send(self, connection: "Connection") -> None:
         """Send what may be sent."""
         batch: list[Command] = []
-        for (queue, priority), chain in self.chains.items():
+        for (queue, priority, _), chain in self.chains.items():
             if chain.full and time.monotonic() < self.full_until:
                 continue
+            owner = None
+            if isinstance(chain, OwnedChain):
+                if chain.owner is None and len(chain):
+                    self._resume(connection, queue, priority, chain)
+                owner = chain.owner
             for previous, frame in chain.sendable(WINDOW):
                 keys = self._keys(queue)
                 connection.ensure_queue(keys, "producer")
@@ -95,6 +127,7 @@ class Flight:
                         tasks=len(frame),
                         limit=self.limits[0],
                         task_limit=self.limits[1],
+                        owner=owner,
                         frame=frame.data(),
                         results_ttl_ms=MARKER_TTL_MS if frame.route.results else 0,
                     )
@@ -107,6 +140,16 @@ class Flight:
         self._barrier_due = None
         if batch:
             connection.send(batch)
+
+    def _resume(self, connection: "Connection", queue: str, priority: int, chain: OwnedChain) -> None:
+        """Become the owner of a chain, and hear where it stands."""
+        keys = self._keys(queue)
+        connection.ensure_queue(keys, "producer")
+        (reply,) = connection.call_many([commands.resume(keys, priority, chain.id)])
+        if isinstance(reply, ReplyError) and reply.code == "OOM":
+            chain.full, self.full_until = True, time.monotonic() + FULL_PAUSE
+        else:
+            self.found += chain.resumed(*commands.resume_reply(reply))
 
     def take(self, reply: Any) -> list[FrameWriter]:
         """One reply, the oldest outstanding. Returns the frames it accepts."""
@@ -133,6 +176,10 @@ class Flight:
             return []
         written, self._written = self._written, []
         return [frame for answer in written for frame in answer()]
+
+    def withdraw(self, frame: FrameWriter) -> bool:
+        """Take back a frame that is surely not on the server; False where that is not sure."""
+        return any(chain.withdraw(frame) for chain in self.chains.values())
 
     def oldest_unsent(self) -> FrameWriter | None:
         """The oldest frame that is surely not on the server; None where there is none."""

@@ -23,6 +23,7 @@ from ttp.native import FrameWriter, MemoryPool, Outbox
 from ttp.policy import Clock
 from ttp.producer.counts import SendingCounts
 from ttp.producer.flight import FULL_PAUSE, Flight
+from ttp.producer.keeper import Keeper, OpenStore
 from ttp.producer.lead import Lead
 from ttp.producer.link import Link
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
     from ttp.coordination.levels import Durability
 
-OnFull = Literal["block", "error", "drop_oldest"]
+OnFull = Literal["block", "error", "drop_oldest", "store"]
 
 log = logging.getLogger("ttp.producer")
 
@@ -52,7 +53,8 @@ class Producer:
         open_connection: makes a connected `Connection`; ServerUnavailable if that fails.
         queue_limit: bytes a queue may hold before it answers FULL.
         queue_tasks: likewise tasks; 0: any number.
-        on_full: what `emit` does when the pool is full: "block" up to submit_timeout, "error", or "drop_oldest".
+        on_full: what `emit` does when the pool is full: "block" up to submit_timeout, "error", "drop_oldest", "store".
+        open_store: opens the folder of "store".
         submit_timeout: seconds `submit` waits for acceptance.
         durability: what an accepted task survives.
     """
@@ -68,6 +70,7 @@ class Producer:
         submit_timeout: float,
         clock: Clock,
         durability: "Durability" = "memory",
+        open_store: OpenStore | None = None,
     ) -> None:
         self._keys = keys
         self._queue_limits = queue_limit, queue_tasks
@@ -75,6 +78,7 @@ class Producer:
         self.submit_timeout = submit_timeout
         self._clock = clock
         self._new_link = partial(Link, open_connection, durability)
+        self._open_store = open_store if on_full == "store" else None
         self._pool = MemoryPool(BLOCK_SIZE, BLOCKS)
         self.outbox = Outbox(
             self._pool,
@@ -99,16 +103,19 @@ class Producer:
         self.counts = SendingCounts()
         self.traffic = Traffic()
         self._link = self._new_link()
-        self._flight = Flight(self._keys, self._clock, self._queue_limits)
+        self._flight = Flight(self.outbox.producer.hex(), self._keys, self._clock, self._queue_limits)
+        self._keeper = Keeper(self._open_store, self._flight, self.counts) if self._open_store is not None else None
         self._callbacks: dict[int, list[Callable[[], None]]] = {}
         self._flusher: threading.Thread | None = None
         self._partial_at = 0.0  # when the flusher may send again
         self._spacing = SPACING
 
     def _after_fork(self) -> None:
-        """Every inherited block, connection and thread belongs to the parent: start as a new producer."""
-        self._start()
+        """Every inherited block, connection, thread and file belongs to the parent: start as a new producer."""
         self.outbox.reset(os.urandom(12))
+        if self._keeper is not None:
+            self._keeper.disown()
+        self._start()
 
     @property
     def blocks(self) -> tuple[int, int]:
@@ -140,6 +147,10 @@ class Producer:
                     self.outbox.seal()
                     if self._policy == "drop_oldest":
                         self._make_way()
+                    elif self._keeper is not None:
+                        self._collect()
+                        if not self._pool.available:
+                            self._keeper.make_room()
                     if not self._pool.available:
                         self._pump(deadline)
                 except ServerUnavailable as error:
@@ -148,7 +159,11 @@ class Producer:
                     return
                 if time.monotonic() >= deadline:
                     held = self._pool.capacity
-                    self.counts.refused_pool += 1
+                    if self._keeper is not None and self._keeper.trouble:
+                        self.counts.refused_store += 1
+                        reason = self._keeper.trouble
+                    else:
+                        self.counts.refused_pool += 1
                     raise QueueFull(f"all {held} frames of the producer's pool wait for acceptance: {reason}")
 
     def _make_way(self) -> None:
@@ -156,7 +171,7 @@ class Producer:
         with contextlib.suppress(ServerUnavailable):
             self._pump()
         if not self._pool.available and (frame := self._flight.oldest_unsent()) is not None:
-            self._flight.chains[frame.route.queue, frame.route.priority].withdraw(frame)
+            self._flight.withdraw(frame)
             self.counts.dropped += len(frame)
             self._settle(frame, outcome=QueueFull("the task was dropped: newer ones took its place in the full pool"))
             self._io.settled()
@@ -202,7 +217,7 @@ class Producer:
                 try:
                     self.outbox.seal()
                     self._collect()
-                    chain = self._flight.chain(frame.route.queue, frame.route.priority, self.outbox.producer.hex())
+                    chain = self._flight.chain(frame.route.queue, frame.route.priority, emitted=False)
                     room = len(chain) < MOST_PUSHED
                     if room:
                         self.counts.submitted += len(frame)
@@ -232,17 +247,24 @@ class Producer:
 
     def flush(self, timeout: float | None = None) -> None:
         """Return when everything appended before is accepted; ServerUnavailable or QueueFull after timeout seconds."""
+        if self._keeper is not None:
+            self._attend()  # an earlier process may have left something
         deadline = time.monotonic() + (self.submit_timeout if timeout is None else timeout)
         with self._io:
             self.outbox.seal()
             self._collect()
             waiting = list(self._flight)
+            stored = [(chain, chain.pushed) for chain in self._flight.stored]
         error: TtpError | None = None
         full = False
-        while waiting := [frame for frame in waiting if frame.outcome is None]:
+        while True:
+            waiting = [frame for frame in waiting if frame.outcome is None]
+            stored = [(chain, goal) for chain, goal in stored if chain.settled < goal]
+            if not waiting and not stored:
+                return
             full = full or any(chain.full for chain in self._flight.chains.values())  # not while it tries again
             if time.monotonic() >= deadline or isinstance(error, ServerRefused):
-                tasks = sum(map(len, waiting))
+                tasks = sum(map(len, waiting)) + sum(chain.tasks for chain, _ in stored)
                 if error is None and full:
                     raise QueueFull(f"{tasks} emitted tasks are not accepted yet: the queue is at its limit")
                 raise error or ServerUnavailable(
@@ -261,22 +283,28 @@ class Producer:
         self._closed = True
         if self._flusher is None and not self.outbox.open and not self.outbox.sealed:
             return
+        failed: TtpError | None = None
         try:
             self.flush(timeout)
         except TtpError as error:
-            left = sum(map(len, self._flight))
-            log.error("closed with %d tasks not accepted: %s", left, error)  # noqa: TRY400
+            failed = error
         self.outbox.wake()
         if self._flusher is not None and self._flusher is not threading.current_thread():
             self._flusher.join(timeout)
         with self._io:
+            left = sum(map(len, self._flight)) + (self._keeper.close(failed) if self._keeper is not None else 0)
             self._link.close()
+        if left:
+            log.error("closed with %d tasks not accepted: %s", left, failed)
 
     # the flusher thread
 
     def _attend(self) -> None:
         if self.outbox.attended:
             return
+        if self._keeper is not None:
+            with self._io:
+                self._keeper.open()
         self.outbox.attended = True
         self._flusher = threading.Thread(target=self._flush_partial, name="ttp-flusher", daemon=True)
         self._flusher.start()
@@ -291,14 +319,16 @@ class Producer:
                 time.sleep(early)
             self._partial_at = time.monotonic() + self._spacing
             with self._io:
+                if self._closed:
+                    return
                 try:
                     if self._link.connection is not None and self._flight.unanswered >= PARTIAL_WINDOW:
                         self._link.connection.readable(0.01)  # a reply: meanwhile the open frames fill
                     else:
                         self.outbox.seal()
                     self._pump()
-                    if self._callbacks and self._flight.unanswered and self._link.connection is not None:
-                        # Somebody's event loop waits for these replies: take them as they come.
+                    if self._in_haste() and self._flight.unanswered and self._link.connection is not None:
+                        # Take the replies as they come.
                         self._link.connection.readable(0.1)
                         self._pump()
                 except ServerUnavailable as error:
@@ -307,9 +337,13 @@ class Producer:
     def _flusher_pause(self) -> float:
         if self._link.connection is None:
             return max(IDLE_DRAIN, self._link.retry_at - time.monotonic()) if self._has_work() else 3600.0
-        if self._callbacks:
+        if self._in_haste():
             return 0.0
         return IDLE_DRAIN if self._has_work() else 3600.0
+
+    def _in_haste(self) -> bool:
+        """Whether somebody's event loop waits for replies, or the disk for what is behind them."""
+        return bool(self._callbacks) or (not self._flight.full_until and any(map(len, self._flight.stored)))
 
     def _has_work(self) -> bool:
         return any(map(len, self._flight.chains.values()))
@@ -322,7 +356,7 @@ class Producer:
         try:
             connection = self._connected(deadline)
             asked = time.monotonic()
-            self._flight.send(connection)
+            self._send(connection)
             if deadline is not None:
                 if self._flight.unanswered:
                     reply = connection.read(max(0.001, deadline - time.monotonic()))
@@ -332,7 +366,7 @@ class Producer:
                     time.sleep(max(0.0, min(FULL_PAUSE, deadline - time.monotonic())))
             while self._flight.unanswered and connection.readable(0):
                 self._take(connection.read(None))
-            self._flight.send(connection)
+            self._send(connection)
         except ServerUnavailable as error:
             error.__context__ = None  # its frames hold what was sent, and so a block of the pool
             self._link.broken(error)
@@ -352,13 +386,25 @@ class Producer:
         """Put sealed frames at the end of their chains."""
         while (frame := self.outbox.take()) is not None:
             self.counts.submitted += len(frame)
-            self._flight.chain(frame.route.queue, frame.route.priority, self.outbox.producer.hex()).push(frame)
+            route = frame.route
+            self._flight.chain(route.queue, route.priority, emitted=not route.submit).push(frame)
+        if self._keeper is not None:
+            self._keeper.sync_due()
+
+    def _send(self, connection: "Connection") -> None:
+        self._flight.send(connection)
+        if self._flight.found:
+            found, self._flight.found = self._flight.found, []
+            self._accepted(found)
 
     def _take(self, reply: object) -> None:
         """One reply to the oldest unanswered submit."""
         accepted = self._flight.take(reply)
         self._spacing = min(LONGEST_SPACING, SPACING * max(1.0, self._flight.backlog / BACKLOG))
-        for frame in accepted:
+        self._accepted(accepted)
+
+    def _accepted(self, frames: list[FrameWriter]) -> None:
+        for frame in frames:
             self._settle(frame, outcome=True)
             self.counts.accepted += len(frame)
         self._io.settled()
@@ -376,11 +422,11 @@ class Producer:
                 return
             self.outbox.seal()
             self._collect()
-            chain = self._flight.chains[frame.route.queue, frame.route.priority]
+            chain = self._flight.chain(frame.route.queue, frame.route.priority, emitted=False)
             if error is None and chain.full:
                 error = QueueFull(f"queue {frame.route.queue!r} is at its limit of {self._limits_in_words()}")
             why = error or ServerUnavailable(f"no answer within {self.submit_timeout} s")
-            if chain.withdraw(frame):
+            if self._flight.withdraw(frame):
                 if isinstance(why, QueueFull):
                     self.counts.refused_queue += len(frame)
                 else:

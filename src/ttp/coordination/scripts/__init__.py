@@ -41,6 +41,7 @@ CLAIM = Script("claim")
 BURY = Script("bury")
 CANCEL = Script("cancel")
 BEATS = Script("beats")
+RESUME = Script("resume")
 
-SCRIPTS: tuple[Script, ...] = (SUBMIT, COMMIT, TICK, CLAIM, BURY, CANCEL, BEATS)
+SCRIPTS: tuple[Script, ...] = (SUBMIT, COMMIT, TICK, CLAIM, BURY, CANCEL, BEATS, RESUME)
 """All of them; a connection loads them when it connects."""

@@ -186,7 +186,7 @@ class Route:
         self.detached: Final = detached
         self.delay: Final = delay
         self.at: Final = at
-        self._submit = submit
+        self.submit: Final = submit
         self._min_args = min_args
         self._max_args = max_args
         self._bind = bind
@@ -199,9 +199,9 @@ class Route:
         else:
             frame, index, full = self.outbox.append(self, row)
             self.outbox.appended(full=full)
-            if self._submit:
+            if self.submit:
                 self.outbox.on_submit(frame)
-        return TaskHandle(self.owner, frame.origin, index) if self._submit else None
+        return TaskHandle(self.owner, frame.origin, index) if self.submit else None
 
     def append(self, /, *args: Any, **kwargs: Any) -> "tuple[FrameWriter, TaskHandle]":
         """See `_core.pyi`."""
