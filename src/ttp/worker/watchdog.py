@@ -70,7 +70,7 @@ class Watchdog:
         self._grace_ends: float | None = None
         self._generation = 0
         self._running: dict[Slice, tuple[int, float]] = {}
-        self._committed_at: dict[Job, float] = {}
+        self._seen_to: dict[Job, float] = {}  # when something was last done about a slow job
         self._thread = threading.Thread(target=self._work, name="ttp-watchdog", daemon=True)
 
     def start(self) -> None:
@@ -157,23 +157,28 @@ class Watchdog:
                 continue
             if job.handler.timeout is not None and job.handler.kind != "async":
                 self._time(job, job.handler.timeout, now)
-            since = max(job.started, self._committed_at.get(job, 0.0))
-            if now - since > SLOW and _worth_a_split(job):
-                self._split(job, now)
-        self._committed_at = {job: at for job, at in self._committed_at.items() if not job.over}
+            since = max(job.started, self._seen_to.get(job, 0.0))
+            if now - since > SLOW:
+                if _worth_a_split(job):
+                    self._split(job, now)
+                elif job not in self._seen_to:
+                    self._seen_to[job] = now
+                    self._surrender()
+        self._seen_to = {job: at for job, at in self._seen_to.items() if not job.over}
         if self._grace_ends is not None and now >= self._grace_ends:
             self._overdue()
 
     def _split(self, job: Job, now: float) -> None:
         """Commit what is finished, keep what runs, hand back the rest in pieces of about 20 ms."""
         if job.handler.kind == "batch":
+            self._seen_to[job] = now
             self._surrender()  # a batch runs as a whole
             return
         finished = sum(part.next - part.start for part in job.slices)
         piece = max(1, int(finished * PIECE_SECONDS / (now - job.started)))
         self._committer.replace(job, piece=piece)
-        self._committed_at[job] = time.monotonic()
         self._surrender()
+        self._seen_to[job] = time.monotonic()
 
     def _time(self, job: Job, timeout: float, now: float) -> None:
         for part in list(job.slices):

@@ -106,6 +106,7 @@ class Worker:
         self._hand = Hand()
         self._stopping = False
         self._turn = 0
+        self._engaged = False  # this thread runs a handler, and takes nothing meanwhile
         self._highest_read = 2  # the highest priority of the last read
         self._frame_seconds = 0.0
         self._adopt_at = 0.0
@@ -149,7 +150,7 @@ class Worker:
             clock=clock,
             observer=Observer(lease=settings.lease, stall=settings.stall),
             jobs=self._hand.jobs,
-            surrender=self._recovery.surrender,
+            surrender=self._surrender,
             orphans=self._recovery.note,
             overdue=self._give_back_running,
             beat=self._beat,
@@ -249,11 +250,18 @@ class Worker:
             self._threads.start(job)
         else:
             begun = job.started = time.monotonic()
+            self._engaged = True
             (part,) = job.cut_into(len(job.view))
             run_slice(job, part, self._committer.relieve)
+            self._engaged = False
             seconds = time.monotonic() - begun
             self._frame_seconds += (seconds - self._frame_seconds) * 0.2
             self._commit(job)
+
+    def _surrender(self) -> None:
+        """A handler is slow: what waits behind it in this worker is for others (watchdog's thread)."""
+        if self._engaged:
+            self._recovery.surrender()
 
     def _commit(self, job: Job) -> None:
         """Commit a job that has ended here."""
