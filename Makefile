@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+# Test processes: most tests wait for processes and servers.
+TESTERS ?= 4
 
 # CMake's development build goes by this; make's own flags are not for the makes that it starts.
 export VIRTUAL_ENV := $(CURDIR)/$(VENV)
@@ -74,11 +76,11 @@ test-python: $(VENV)/.dev build
 	@$(BIN)/python -c 'from ttp.coordination.server_binary import available as a; print("servers to test on:", *dict.fromkeys(map(str, a())), sep="\n  ")'
 	@for backend in native python; do \
 	  echo "running the Python tests, TTP_BACKEND=$$backend"; \
-	  TTP_BACKEND=$$backend $(PYTEST) -n $(JOBS) --dist worksteal --ignore=tests/faults --ignore=tests/packaging \
+	  TTP_BACKEND=$$backend $(PYTEST) -n $(TESTERS) --dist worksteal --ignore=tests/faults --ignore=tests/packaging \
 	  || exit 1; \
 	done
 	@echo "injecting faults, and killing workers in mid-drain of a million tasks"
-	@TTP_BACKEND=native $(PYTEST) tests/faults
+	@TTP_BACKEND=native $(PYTEST) -n $(TESTERS) --dist worksteal tests/faults
 
 test-cpp: $(VENV)/.runtime
 	@for preset in tests asan tsan; do \

@@ -15,6 +15,8 @@ from ttp.coordination.keys import Keys
 from ttp.coordination.preflight import Role
 from ttp.errors import ServerRefused
 
+pytestmark = pytest.mark.once
+
 DOCS = Path(__file__).parents[2] / "docs" / "security.md"
 KEY = "ttp:{plant.0}:default:"
 WORDS = {"~": KEY + "s1.1", "other": "ttp:{mine.0}:default:c"}

@@ -16,6 +16,8 @@ from ttp.coordination.keys import Keys, check_name
 from ttp.errors import ServerUnavailable
 from ttp.policy import Clock
 
+pytestmark = pytest.mark.once
+
 KEYS = Keys("plant", "q")
 
 

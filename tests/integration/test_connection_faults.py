@@ -19,6 +19,8 @@ from ttp.coordination.keys import Keys
 from ttp.coordination.server_binary import ServerBinary
 from ttp.errors import ServerRefused, ServerUnavailable
 
+pytestmark = pytest.mark.once
+
 KEYS = Keys("plant", "q")
 
 

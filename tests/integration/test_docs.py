@@ -23,6 +23,8 @@ from pages import DOCS, PAGES, ROOT, Block, Command, blocks, name, session
 from real_server import BINARIES, Server
 from ttp.native import BACKEND
 
+pytestmark = pytest.mark.once
+
 ALONE = [ROOT / "README.md", DOCS / "tutorial.md"]  # nothing but ttp is there
 RUN = [page for page in PAGES if page not in ALONE and blocks(page, "python", "console", "redis")]
 PATIENCE = 60.0  # seconds for what a service prints

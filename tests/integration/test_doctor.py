@@ -13,6 +13,8 @@ from ttp import App, testing
 from ttp.cli import main
 from ttp.coordination.server_binary import ServerBinary
 
+pytestmark = pytest.mark.once
+
 Doctor = Callable[..., dict[str, Any]]
 
 

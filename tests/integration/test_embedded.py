@@ -18,6 +18,8 @@ from ttp.coordination.connection import Connection, Target
 from ttp.coordination.server_binary import ServerBinary
 from ttp.errors import ServerUnavailable
 
+pytestmark = pytest.mark.once
+
 USER = """
 import sys
 from ttp.coordination import embedded

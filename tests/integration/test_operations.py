@@ -13,7 +13,7 @@ from status_page import StatusPage
 from ttp.coordination import inspection
 from ttp.telemetry.hub import Fleet, FleetConfig
 
-pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason=NO_PROMETHEUS)
+pytestmark = [pytest.mark.skipif(PROMETHEUS is None, reason=NO_PROMETHEUS), pytest.mark.once]
 
 EVENTS = 3000
 

@@ -19,9 +19,12 @@ DASHBOARD = json.loads((DEPLOY / "grafana" / "ttp.json").read_text())
 DOCS = DEPLOY.parent / "docs" / "metrics.md"
 PROMTOOL = shutil.which("promtool")
 
-pytestmark = pytest.mark.skipif(
-    not (PROMETHEUS and PROMTOOL), reason="no prometheus and promtool here (Debian: apt install prometheus)"
-)
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(
+        not (PROMETHEUS and PROMTOOL), reason="no prometheus and promtool here (Debian: apt install prometheus)"
+    ),
+]
 
 
 def promtool(*arguments: str | Path, given: str | None = None) -> None:

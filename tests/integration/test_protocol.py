@@ -12,6 +12,8 @@ import pytest
 from protocol_model import Model
 from real_server import Server
 
+pytestmark = pytest.mark.once
+
 SEEDS = int(os.environ.get("TTP_PROTOCOL_SEEDS", "6"))
 STEPS = int(os.environ.get("TTP_PROTOCOL_STEPS", "3000"))
 

@@ -13,6 +13,8 @@ from ttp.coordination.commands import Placement, Results
 from ttp.coordination.connection import ReplyError
 from ttp.errors import ServerRefused
 
+pytestmark = pytest.mark.once
+
 
 class TestSubmit:
     def test_a_chain_continues_and_nothing_else_is_accepted(self, queue: Queue) -> None:

@@ -11,6 +11,8 @@ from ttp.coordination import commands
 from ttp.coordination.commands import Entry, Placement, Results
 from ttp.coordination.connection import ReplyError
 
+pytestmark = pytest.mark.once
+
 
 class TestCommit:
     def test_only_the_first_commit_counts(self, queue: Queue) -> None:

@@ -21,6 +21,8 @@ from ttp.telemetry.sinks.parquet import ParquetSink
 from ttp.telemetry.sinks.postgres import PostgresSink
 from ttp.telemetry.sinks.tables import ALERTS, ATTRIBUTES, READINGS, WINDOWS, EventRow, Rows, Table
 
+pytestmark = pytest.mark.once
+
 STAMP = "2020-01-01 00:00:00"
 ORIGIN = "default.0.0123456789abcdef"
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.once
+
 HERE = Path(__file__).parent
 SOURCE = HERE.parents[1] / "src"
 MISTAKES = [n for n, line in enumerate((HERE / "mistakes.py").read_text().splitlines(), 1) if "# MISTAKE" in line]
