@@ -9,6 +9,7 @@
 
 void bind_codec(pybind11::module_& module);
 void bind_columns(pybind11::module_& module);
+void bind_event_columns(pybind11::module_& module);
 void bind_frame_view(pybind11::module_& module);
 void bind_pool(pybind11::module_& module);
 void bind_frame_writer(pybind11::module_& module);

@@ -17,6 +17,7 @@ PYBIND11_MODULE(_core, module) {
 
   bind_codec(module);
   bind_columns(module);
+  bind_event_columns(module);
   bind_frame_view(module);
   bind_pool(module);
   bind_frame_writer(module);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string_view>
 
 namespace ttp {
@@ -19,6 +20,11 @@ inline bool is_utf8(std::string_view text) noexcept {
   const auto* at = reinterpret_cast<const uint8_t*>(text.data());
   const auto* end = at + text.size();
   while (at != end) {
+    for (uint64_t word; end - at >= 8; at += 8) {
+      std::memcpy(&word, at, 8);
+      if ((word & 0x8080808080808080) != 0) break;
+    }
+    if (at == end) return true;
     const uint8_t lead = *at++;
     if (lead < 0x80) continue;
     if (lead < 0xc2 || lead > 0xf4) return false;

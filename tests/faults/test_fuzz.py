@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of what reads bytes: cursor, MessagePack, frames and results, under sanitizers.
+"""Coverage-guided fuzzing of what reads bytes: cursor, MessagePack, frames, results and lines, under sanitizers.
 
 The C++ tests replay the corpus with any compiler. Here clang searches on from it, in a directory of its own.
 `-merge=1 -use_counters=0 -max_len=512 csrc/fuzz/corpus/TARGET DIRECTORY` takes in what it finds.
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 CSRC = Path(__file__).parents[2] / "csrc"
-SECONDS = int(os.environ.get("TTP_FUZZ_SECONDS", "20"))  # for each of the three
+SECONDS = int(os.environ.get("TTP_FUZZ_SECONDS", "20"))  # for each of the four
 CLANG = shutil.which("clang++")
 SANITIZE = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
 
@@ -32,7 +32,7 @@ def clang(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.timeout(SECONDS + 120)
-@pytest.mark.parametrize("target", ["cursor", "msgpack", "frame"])
+@pytest.mark.parametrize("target", ["cursor", "msgpack", "frame", "events"])
 def test_fuzz(clang: str, tmp_path: Path, target: str) -> None:
     program, found = tmp_path / target, tmp_path / "found"
     found.mkdir()

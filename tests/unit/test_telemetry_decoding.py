@@ -8,10 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ttp.native import EventColumns, FrameView, encode_columns
 from ttp.telemetry.event import Record, Scalar
-from ttp.telemetry.sources.decoding import MAX_LINE, Origin, Stream, decode_json
+from ttp.telemetry.sources.decoding import Origin, decode_json
 from ttp.telemetry.sources.intake import Intake, Malformed
-from ttp.telemetry.sources.line_protocol import line_protocol
+from ttp.telemetry.sources.line_protocol import LineProtocol
+from ttp.telemetry.sources.lines import JSON_LINES, MAX_LINE, Stream
 
 NOW = 1_767_225_600.0  # 2026-01-01
 STAMP = "2026-01-01T00:00:00+00:00"
@@ -28,8 +30,12 @@ class Collected(Intake):
         super().__init__(**options)
         self.records: list[Record] = []
 
-    def take(self, records: Any, *, patience: float | None = None) -> None:
-        self.records += records
+    def push(self, columns: EventColumns, deadline: float | None = None) -> int:
+        for _, count, buffers in columns.take():
+            data = encode_columns(buffers, count, name="t", queue="q", fid=1, producer=bytes(12))
+            view = FrameView(data)
+            self.records += [Record(*view.arguments(row)[0]) for row in range(count)]
+        return len(self.records)
 
 
 def test_json_dialect_of_the_hub() -> None:
@@ -79,7 +85,7 @@ def test_json_that_is_no_event(line: bytes, reason: str) -> None:
 
 
 def test_line_protocol() -> None:
-    decode = line_protocol()
+    decode = LineProtocol().decode
     line = rb'cpu\ load,host=a\,b,room=x\=1 user=1.5,n=-3i,big=4u,on=t,text="say \"hi\", now" 1767225600123456789'
     fields: dict[str, Scalar] = {"cpu load.user": 1.5, "cpu load.n": -3, "cpu load.big": 4, "cpu load.on": True}
     fields |= {"cpu load.text": 'say "hi", now', "tag.room": "x=1"}
@@ -87,7 +93,7 @@ def test_line_protocol() -> None:
     assert decode(b"m v=1", origin()) == Record("m", int(NOW * 1000), 0, STAMP, {"m.v": 1.0})
     assert decode(b"m,device=d,epoch=2,sequence=9 v=1", origin()) == Record("d", 2, 9, STAMP, {"m.v": 1.0})
     for unit, count in (("us", b"1767225600000000"), ("ms", b"1767225600000"), ("s", b"1767225600")):
-        assert line_protocol(unit)(b"m v=1 " + count, origin()).timestamp == STAMP
+        assert LineProtocol(unit).decode(b"m v=1 " + count, origin()).timestamp == STAMP
 
 
 @pytest.mark.parametrize(
@@ -114,13 +120,13 @@ def test_line_protocol() -> None:
 )
 def test_line_protocol_that_is_none(line: bytes, reason: str) -> None:
     with pytest.raises(Malformed) as refused:
-        line_protocol()(line, origin())
+        LineProtocol().decode(line, origin())
     assert refused.value.reason == reason
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_an_event_or_refused(line: bytes) -> None:
-    for decode in (decode_json, line_protocol()):
+    for decode in (decode_json, LineProtocol().decode):
         try:
             record = decode(line, origin())
         except Malformed:
@@ -133,7 +139,7 @@ def test_pieces_of_any_size_give_the_same_events(rows: list[dict[str, int]], dat
     body = b"\n".join(json.dumps(row).encode() for row in rows)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(body)), max_size=8)))
     intake = Collected()
-    stream = Stream(decode_json, origin(), intake)
+    stream = Stream(JSON_LINES, origin(), intake)
     for begin, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
         stream.feed(body[begin:end])
     stream.end()
@@ -144,7 +150,7 @@ def test_pieces_of_any_size_give_the_same_events(rows: list[dict[str, int]], dat
 def test_a_long_line_is_refused_once_and_the_next_one_taken() -> None:
     told: list[str] = []
     intake = Collected(on_sample=told.append)
-    stream = Stream(decode_json, origin(), intake)
+    stream = Stream(JSON_LINES, origin(), intake)
     for _ in range(4):
         stream.feed(b"\x1b" * MAX_LINE)
     stream.feed(b"\xff\n1\nbad\nbad too\n2")

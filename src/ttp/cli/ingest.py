@@ -18,12 +18,12 @@ from ttp.telemetry.delivery import CONNECT_TIMEOUT
 from ttp.telemetry.device import HubDevice
 from ttp.telemetry.gateway import gateway_routes
 from ttp.telemetry.replay import open_files
-from ttp.telemetry.sources.decoding import Decode, decode_json
 from ttp.telemetry.sources.gateway import GatewaySource
 from ttp.telemetry.sources.host import HostSource
 from ttp.telemetry.sources.http import HttpReceiver, health_routes, influx_routes, telemetry_routes
 from ttp.telemetry.sources.intake import Intake, Malformed, Receiver
-from ttp.telemetry.sources.line_protocol import line_protocol
+from ttp.telemetry.sources.line_protocol import LineProtocol
+from ttp.telemetry.sources.lines import JSON_LINES, Format
 from ttp.telemetry.sources.mqtt import PORT, MqttReceiver
 from ttp.telemetry.sources.playing import FileReceiver, TimedReceiver
 from ttp.telemetry.sources.record_file import BadRow
@@ -31,7 +31,7 @@ from ttp.telemetry.sources.stream import PipeReceiver, TcpReceiver
 
 app = typer.Typer(no_args_is_help=True, help="Events from elsewhere, to the task telemetry.store.")
 
-Format = Annotated[Literal["json", "influx"], typer.Option("--format", help="JSON Lines or Influx line protocol.")]
+Kind = Annotated[Literal["json", "influx"], typer.Option("--format", help="JSON Lines or Influx line protocol.")]
 Count = Annotated[int | None, typer.Option(min=1, help="Events; default: until Ctrl-C.")]
 
 
@@ -68,15 +68,15 @@ def lines(
     tcp: Annotated[
         str | None, typer.Option(metavar="HOST:PORT", help="Listen there instead of reading standard input.")
     ] = None,
-    kind: Format = "json",
+    kind: Kind = "json",
 ) -> None:
     """Lines from standard input or TCP connections."""
-    decode: Decode = decode_json if kind == "json" else line_protocol()
+    form: Format = JSON_LINES if kind == "json" else LineProtocol()
     if tcp is None:
-        _run(context, PipeReceiver(sys.stdin.buffer, decode))
+        _run(context, PipeReceiver(sys.stdin.buffer, form))
         return
     with _usable():
-        receiver = TcpReceiver(*_address(tcp), decode)
+        receiver = TcpReceiver(*_address(tcp), form)
         complain(f"listening on port {receiver.port}")
         _run(context, receiver)
 

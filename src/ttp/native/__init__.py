@@ -56,6 +56,7 @@ encode_row = _backend.encode_row
 if TYPE_CHECKING:
     from ttp.native._core import (
         Counters,
+        EventColumns,
         FrameView,
         FrameWriter,
         Histogram,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     )
 else:
     Counters = _backend.Counters
+    EventColumns = _backend.EventColumns
     FrameView = _backend.FrameView
     FrameWriter = _backend.FrameWriter
     Histogram = _backend.Histogram
@@ -96,6 +98,7 @@ __all__ = [
     "RETRY",
     "WIRE_MAJOR",
     "Counters",
+    "EventColumns",
     "FrameView",
     "FrameWriter",
     "Histogram",

@@ -76,6 +76,50 @@ def encode_row(args: Sequence[Any], kwargs: dict[str, Any] | None = None, /) -> 
     """One row; SerializationError paths begin `args[0]` or `kwargs['name']`."""
 
 @final
+class EventColumns:
+    """Telemetry events on their way into frames of columns: device, epoch, sequence, timestamp, fields.
+
+    The `read_` methods take the plain lines of a format, and leave all others to their caller, who knows more forms
+    and can say what is wrong; what they take, they take as `ttp.telemetry.sources` would, and both twins take the
+    same (csrc/ttp/json_event.hpp, line_event.hpp). Empty lines are left out. They return where they ended, and the
+    next sequence: behind the data, behind the event that made the columns full, or at the first line that they left.
+
+    Args:
+        limit: bytes of a priority's events, above which the columns are full.
+    """
+
+    def __init__(self, limit: int, /) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def full(self) -> bool: ...
+    def read_json(
+        self, data: bytes | memoryview, start: int, /, *, device: str, epoch: int, sequence: int, now: str
+    ) -> tuple[int, int]:
+        """Take JSON Lines; device, epoch, sequence (which counts on) and now fill in what an event does not say."""
+
+    def read_lines(
+        self,
+        data: bytes | memoryview,
+        start: int,
+        /,
+        *,
+        device: str,
+        epoch: int,
+        sequence: int,
+        now: str,
+        per_second: int,
+    ) -> tuple[int, int]:
+        """Take Influx line protocol whose timestamps count 1 / per_second; comments are left out."""
+
+    def append(
+        self, device: str, epoch: int, sequence: int, timestamp: str, fields: bytes, high: bool, /
+    ) -> None:  # fields: a packed map
+        """Add an event. ValueError if it takes more than a task may, or the columns are full."""
+
+    def take(self) -> list[tuple[bool, int, list[tuple[str, int, bytes, bytes, bytes, bytes]]]]:
+        """(high priority, count, columns as `encode_columns` takes them) of each priority; begins anew."""
+
+@final
 class FrameView:
     """A frame that was read: checked whole on construction (CorruptFrame says what is wrong)."""
 

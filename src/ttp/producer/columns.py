@@ -2,10 +2,10 @@
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ttp.columns.arrays import Column, columns_of
+from ttp.columns.arrays import Buffers, Column, columns_of
 from ttp.columns.schema import fields_of
 from ttp.errors import TtpError
 from ttp.native import MAX_COLUMN_ROWS, FrameView, FrameWriter, Route, encode_columns, scope
@@ -44,6 +44,22 @@ class ColumnFrame:
         self._data = None
 
 
+def frame_of(route: Route, columns: Iterable[Buffers], count: int, producer: bytes, offset_us: int) -> ColumnFrame:
+    """A frame of these buffers. ValueError if they are too large for one."""
+    fid = secrets.randbits(64) or 1
+    data = encode_columns(
+        columns,
+        count,
+        name=route.name,
+        queue=route.queue,
+        fid=fid,
+        producer=producer,
+        priority=route.priority,
+        created_at=time.time_ns() // 1000 + offset_us,
+    )
+    return ColumnFrame(route, fid, count, data)
+
+
 def frames(route: Route, columns: Sequence[Column], producer: bytes, offset_us: int) -> Iterator[ColumnFrame]:
     """The rows in order, in frames of about 256 KiB.
 
@@ -57,24 +73,14 @@ def frames(route: Route, columns: Sequence[Column], producer: bytes, offset_us: 
     spans = [(start, min(rows, start + step)) for start in range(0, rows, step)][::-1]
     while spans:
         start, stop = spans.pop()
-        fid = secrets.randbits(64) or 1
         try:
-            data = encode_columns(
-                [column.cut(start, stop) for column in columns],
-                stop - start,
-                name=route.name,
-                queue=route.queue,
-                fid=fid,
-                producer=producer,
-                priority=route.priority,
-                created_at=time.time_ns() // 1000 + offset_us,
-            )
+            frame = frame_of(route, [column.cut(start, stop) for column in columns], stop - start, producer, offset_us)
         except ValueError:
             if stop - start == 1:
                 raise
-            data = b""
-        if data and (len(data) <= LARGEST or stop - start == 1):
-            yield ColumnFrame(route, fid, stop - start, data)
+            frame = None
+        if frame is not None and (len(frame.data()) <= LARGEST or stop - start == 1):
+            yield frame
         else:
             middle = (start + stop) // 2
             spans += [(middle, stop), (start, middle)]

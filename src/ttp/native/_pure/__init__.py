@@ -7,6 +7,7 @@ from ttp.native._pure.codec import MAX_DEPTH, MAX_TASK, encode_row, pack, unpack
 from ttp.native._pure.column import MAX_COLUMN_ROWS
 from ttp.native._pure.counters import Counters
 from ttp.native._pure.crc32c import crc32c
+from ttp.native._pure.event_columns import EventColumns
 from ttp.native._pure.frame import MAX_FRAME, MAX_ROWS, WIRE_MAJOR, FrameView, encode_columns, encode_frame
 from ttp.native._pure.histogram import Histogram
 from ttp.native._pure.outbox import Outbox, Route, scope
@@ -34,6 +35,7 @@ __all__ = [
     "RETRY",
     "WIRE_MAJOR",
     "Counters",
+    "EventColumns",
     "FrameView",
     "FrameWriter",
     "Histogram",

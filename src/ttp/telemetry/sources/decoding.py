@@ -1,25 +1,20 @@
-"""One line, or one packet, to events: JSON and Influx line protocol.
+"""One line, or one packet, of JSON to an event.
 
 What a sender leaves out is filled in by an `Origin`. Numbers are finite floats or integers of 64 bits; anything else
 is refused. Timestamps may repeat and run backwards: (device, epoch, sequence) identify an event.
 """
 
-import itertools
 import json
 import math
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from copy import copy
 from datetime import UTC, datetime
 from time import time
-from typing import Any, Protocol
+from typing import Any
 
 from ttp.telemetry.event import Record, check_integer, record_from_json
-from ttp.telemetry.sources.intake import Intake, Malformed
-
-MAX_LINE = 64 * 1024  # bytes; longer ones are refused
-
-Decode = Callable[[bytes, "Origin"], Record]
+from ttp.telemetry.sources.intake import Malformed
 
 
 class Origin:
@@ -37,8 +32,7 @@ class Origin:
         self.device = device
         self.epoch = int(clock() * 1000)
         self._clock = clock
-        self._count = itertools.count()
-        self._lock = threading.Lock()
+        self._numbers = _Numbers()
 
     def of(self, device: str) -> "Origin":
         """The same for another device; they share the sequence."""
@@ -48,12 +42,30 @@ class Origin:
 
     def sequence(self) -> int:
         """The next one."""
-        with self._lock:
-            return next(self._count)
+        with self._numbers.lock:
+            self._numbers.next += 1
+            return self._numbers.next - 1
+
+    def fill(self, read: Callable[..., tuple[int, int]], data: bytes, start: int, **options: int) -> int:
+        """Let a method of `EventColumns` read lines, and fill in what they leave out; where it ended."""
+        with self._numbers.lock:
+            numbers, now = self._numbers, self.now()
+            at, numbers.next = read(
+                data, start, device=self.device, epoch=self.epoch, sequence=numbers.next, now=now, **options
+            )
+        return at
 
     def now(self) -> str:
         """The time of receipt, as ISO 8601."""
         return datetime.fromtimestamp(self._clock(), UTC).isoformat()
+
+
+class _Numbers:
+    """Sequence numbers that several origins share."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.next = 0
 
 
 def decode_json(line: bytes, origin: Origin) -> Record:
@@ -125,60 +137,3 @@ def _check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise Malformed("not_utf8", "half of a surrogate pair") from None
-
-
-class Refuser(Protocol):
-    """Where lines go that are no events: an `Intake`."""
-
-    def refuse(self, error: Malformed, raw: bytes) -> None:
-        """Count one."""
-        ...
-
-
-def decode_each(lines: Iterable[bytes], decode: Decode, origin: Origin, intake: Refuser) -> Iterator[Record]:
-    """The events in the lines that are events; the others are refused, empty ones left out."""
-    for line in lines:
-        stripped = line.strip()
-        if not stripped:
-            continue
-        try:
-            if len(stripped) > MAX_LINE:
-                raise Malformed("too_long", f"a line of more than {MAX_LINE:,} bytes")
-            yield decode(stripped, origin)
-        except Malformed as error:
-            intake.refuse(error, stripped)
-
-
-class Stream:
-    """Lines that come in pieces of any size; holds at most one unfinished line of `MAX_LINE` bytes."""
-
-    def __init__(self, decode: Decode, origin: Origin, intake: Intake) -> None:
-        self._decode = decode
-        self._origin = origin
-        self._intake = intake
-        self._rest = b""
-        self._skipping = False  # the rest of a line that was too long
-
-    def feed(self, chunk: bytes) -> None:
-        """Take the lines that end in this piece, and return when the server has accepted their events."""
-        *lines, rest = (self._rest + chunk).split(b"\n")
-        if self._skipping and lines:
-            del lines[0]
-            self._skipping = False
-        self._take(lines)
-        if self._skipping:
-            rest = b""
-        elif len(rest) > MAX_LINE:
-            self._intake.refuse(Malformed("too_long", f"a line of more than {MAX_LINE:,} bytes"), rest)
-            self._skipping = True
-            rest = b""
-        self._rest = rest
-
-    def end(self) -> None:
-        """Nothing more comes: a last line needs no end."""
-        lines, self._rest = [self._rest], b""
-        self._take(lines)
-
-    def _take(self, lines: list[bytes]) -> None:
-        if records := list(decode_each(lines, self._decode, self._origin, self._intake)):
-            self._intake.take(records)

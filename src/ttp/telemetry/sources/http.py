@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from ttp.errors import QueueFull, ServerUnavailable, TtpError
 from ttp.telemetry.event import Record
-from ttp.telemetry.sources.decoding import Decode, Origin, decode_each, decode_json, parse_json, record_of
+from ttp.telemetry.sources.decoding import Origin, parse_json, record_of
 from ttp.telemetry.sources.intake import Intake, Malformed
-from ttp.telemetry.sources.line_protocol import line_protocol
+from ttp.telemetry.sources.line_protocol import LineProtocol
+from ttp.telemetry.sources.lines import JSON_LINES, read_lines
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -79,10 +80,8 @@ def telemetry_routes(intake: Intake) -> "list[Route]":
         if not body.strip():
             return JSONResponse({"error": "Empty request body"}, 400)
         refused: list[str] = []
-        records = _events(body, request.headers.get("content-type", ""), origin, intake, refused)
-        if records:
-            intake.take(records, patience=PATIENCE)
-        said: dict[str, Any] = {"ok": not refused, "accepted": len(records), "refused": len(refused)}
+        accepted = _take(body, request.headers.get("content-type", ""), origin, intake, refused)
+        said: dict[str, Any] = {"ok": not refused, "accepted": accepted, "refused": len(refused)}
         if refused:
             return JSONResponse({**said, "error": refused[0]}, 400)
         return JSONResponse({**said, "message": "Telemetry received"})
@@ -99,14 +98,11 @@ def influx_routes(intake: Intake) -> "list[Route]":
 
     def answer(body: bytes, request: "Request") -> Response:
         try:
-            decode = line_protocol(request.query_params.get("precision", "ns"))
+            form = LineProtocol(request.query_params.get("precision", "ns"))
         except ValueError as error:
             return JSONResponse({"code": "invalid", "message": str(error), "error": str(error)}, 400)
         refused: list[str] = []
-        comments_out = [line for line in body.split(b"\n") if not line.lstrip().startswith(b"#")]
-        records = list(decode_each(comments_out, decode, origin, _Noting(intake, refused)))
-        if records:
-            intake.take(records, patience=PATIENCE)
+        intake.send(read_lines(body, form, origin, _Noting(intake, refused)), patience=PATIENCE)
         if refused:
             text = f"partial write: {refused[0]} dropped={len(refused)}"
             return JSONResponse({"code": "invalid", "message": text, "error": text}, 400)
@@ -141,17 +137,16 @@ class _Noting:
         self._intake.refuse(error, raw)
 
 
-def _events(body: bytes, kind: str, origin: Origin, intake: Intake, refused: list[str]) -> list[Record]:
-    """The events in a body; why the others are none goes into `refused`."""
+def _take(body: bytes, kind: str, origin: Origin, intake: Intake, refused: list[str]) -> int:
+    """Have the events in a body accepted, and count them; why the others are none goes into `refused`."""
     noting = _Noting(intake, refused)
-    decode: Decode = decode_json
     if not kind.startswith(LINES):
         try:
             value = parse_json(body)
         except Malformed as error:
             if error.reason != "not_json" or b"\n" not in body.strip():
                 noting.refuse(error, body)
-                return []
+                return 0
         else:
             records: list[Record] = []
             for item in value if isinstance(value, list) else [value]:
@@ -159,8 +154,8 @@ def _events(body: bytes, kind: str, origin: Origin, intake: Intake, refused: lis
                     records.append(record_of(item, origin))
                 except Malformed as error:
                     noting.refuse(error, repr(item).encode("utf-8", "backslashreplace"))
-            return records
-    return list(decode_each(body.split(b"\n"), decode, origin, noting))
+            return intake.take(records, patience=PATIENCE)
+    return intake.send(read_lines(body, JSON_LINES, origin, noting), patience=PATIENCE)
 
 
 def _post(path: str, answer: Answer) -> "Route":

@@ -7,8 +7,9 @@ tags, but for the device's, `tag.name`. Tags epoch and sequence number an event 
 import re
 from datetime import UTC, datetime, timedelta
 
+from ttp.native import EventColumns
 from ttp.telemetry.event import Record, Scalar, check_integer
-from ttp.telemetry.sources.decoding import Decode, Origin
+from ttp.telemetry.sources.decoding import Origin
 from ttp.telemetry.sources.intake import Malformed
 
 DEVICE_TAGS = ("device", "device_id", "host")
@@ -23,19 +24,29 @@ _BOOLEANS = {
 _KEY_ENDS = {"measurement": ", ", "tag": "=", "tag value": ", ", "field": "="}
 
 
-def line_protocol(precision: str = "ns") -> Decode:
-    """A decoder of lines whose timestamps count this unit: ns, us, ms or s. ValueError if it is another."""
-    if (per_second := PRECISIONS.get(precision)) is None:
-        raise ValueError(f"precision must be one of ns, us, ms, s, not {precision!r}")
+class LineProtocol:
+    """Influx line protocol; lines that begin with # are comments.
 
-    def decode(line: bytes, origin: Origin) -> Record:
+    Args:
+        precision: what timestamps count: ns, us, ms or s. ValueError if it is another.
+    """
+
+    def __init__(self, precision: str = "ns") -> None:
+        if (per_second := PRECISIONS.get(precision)) is None:
+            raise ValueError(f"precision must be one of ns, us, ms, s, not {precision!r}")
+        self._per_second = per_second
+
+    def read(self, columns: EventColumns, data: bytes, start: int, origin: Origin) -> int:
+        """Take the plain lines from `start` on: see `Format`."""
+        return origin.fill(columns.read_lines, data, start, per_second=self._per_second)
+
+    def decode(self, line: bytes, origin: Origin) -> Record:
+        """The event in a line. Malformed if it is none."""
         try:
             text = line.decode()
         except UnicodeDecodeError as error:
             raise Malformed("not_utf8", f"not UTF-8 at byte {error.start}") from None
-        return _Line(text).record(origin, per_second)
-
-    return decode
+        return _Line(text).record(origin, self._per_second)
 
 
 class _Line:

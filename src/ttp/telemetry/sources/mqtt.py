@@ -4,12 +4,14 @@ An event that names no device belongs to its topic. A payload that is no event i
 the same: the broker would only send it again.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ttp.errors import TtpError
-from ttp.telemetry.event import Record
-from ttp.telemetry.sources.decoding import MAX_LINE, Origin, decode_json
-from ttp.telemetry.sources.intake import Intake, Malformed
+from ttp.native import EventColumns
+from ttp.telemetry.sources.decoding import Origin
+from ttp.telemetry.sources.intake import Intake, new_columns
+from ttp.telemetry.sources.lines import JSON_LINES, take_line
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client, MQTTMessage
@@ -83,23 +85,23 @@ class MqttReceiver:
             if self._refusal is not None:
                 raise ConnectionRefusedError(self._refusal)
         messages, self._waiting = self._waiting, []
-        records = [record for message in messages if (record := self._event(message, intake)) is not None]
-        if records:
-            intake.take(records)
+        if messages:
+            intake.send(self._events(messages, intake))
         if ok:  # what was not acknowledged is sent again
             for message in messages:
                 self._client.ack(message.mid, message.qos)
         return ok
 
-    def _event(self, message: "MQTTMessage", intake: Intake) -> Record | None:
-        raw = bytes(message.payload)
-        try:
-            if len(raw) > MAX_LINE:
-                raise Malformed("too_long", f"a payload of more than {MAX_LINE:,} bytes")
-            return decode_json(raw, self._origin.of(message.topic))
-        except Malformed as error:
-            intake.refuse(error, raw)
-            return None
+    def _events(self, messages: "list[MQTTMessage]", intake: Intake) -> Iterator[EventColumns]:
+        columns = new_columns()
+        for message in messages:
+            raw, origin = bytes(message.payload), self._origin.of(message.topic)
+            if b"\n" in raw or not raw.strip() or JSON_LINES.read(columns, raw, 0, origin) < len(raw):
+                take_line(columns, raw.strip(), JSON_LINES, origin, intake)
+            if columns.full:
+                yield columns
+        if len(columns):
+            yield columns
 
     def _connected(self, client: "Client", _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
         if reason.is_failure:

@@ -5,8 +5,9 @@ import threading
 from typing import BinaryIO
 
 from ttp.errors import QueueFull, ServerUnavailable
-from ttp.telemetry.sources.decoding import Decode, Origin, Stream
+from ttp.telemetry.sources.decoding import Origin
 from ttp.telemetry.sources.intake import Intake
+from ttp.telemetry.sources.lines import Format, Stream
 
 CHUNK = 256 * 1024
 MAX_CONNECTIONS = 256
@@ -16,17 +17,17 @@ POLL = 0.2  # seconds between two looks at `stopping`
 class PipeReceiver:
     """Reads a binary file without random access, as standard input, to its end.
 
-    It reads on when the server has accepted what was read: a full queue stops the sender.
+    It reads on while few frames wait for the server: a full queue stops the sender.
     """
 
-    def __init__(self, file: BinaryIO, decode: Decode, device: str = "stdin") -> None:
+    def __init__(self, file: BinaryIO, form: Format, device: str = "stdin") -> None:
         self._file = file
-        self._decode = decode
+        self._form = form
         self._device = device
 
     def serve(self, intake: Intake) -> None:
         """Until the end, or `stopping` after the piece at hand."""
-        stream = Stream(self._decode, Origin(self._device), intake)
+        stream = Stream(self._form, Origin(self._device), intake)
         read = getattr(self._file, "read1", self._file.read)
         while not intake.stopping.is_set() and (chunk := read(CHUNK)):
             stream.feed(chunk)
@@ -42,9 +43,9 @@ class TcpReceiver:
         port: the one it listens on.
     """
 
-    def __init__(self, host: str, port: int, decode: Decode) -> None:
+    def __init__(self, host: str, port: int, form: Format) -> None:
         """Listen. OSError if the address cannot be had; port 0 takes a free one."""
-        self._decode = decode
+        self._form = form
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._listener = socket.create_server((host, port), family=family)
         self._listener.settimeout(POLL)
@@ -76,7 +77,7 @@ class TcpReceiver:
         try:
             with connection:
                 connection.settimeout(POLL)
-                stream = Stream(self._decode, Origin(device), intake)
+                stream = Stream(self._form, Origin(device), intake)
                 while not intake.stopping.is_set():
                     try:
                         chunk = connection.recv(CHUNK)
