@@ -82,6 +82,8 @@ class App:
         submit_timeout: seconds `submit` waits for acceptance.
         queue_limit: bytes that a queue may hold; above that it takes no more. Delayed and dead tasks count.
         queue_tasks: likewise tasks; None: as many as there is room for.
+        producer: a name under which the server counts what is emitted, so that a later process goes on where this one
+            ended (`position`). One process at a time: a later one fences it. Not with on_full="store".
         durability: what an accepted task survives: "memory" what the server's settings give, "everysec" the end of
             the server, "fsync" a power cut, "replica" the loss of the server. ServerRefused where it cannot give that.
         signing_key: signs all frames and results with HMAC-SHA256, and refuses others: at least 32 secret bytes,
@@ -104,6 +106,7 @@ class App:
         store: str | os.PathLike[str] | None = None,
         store_limit: int = STORE_LIMIT,
         store_fsync: Fsync = "everysec",
+        producer: str | None = None,
         durability: "Durability" = "memory",
         signing_key: "bytes | SigningKeys | None" = None,
     ) -> None:
@@ -116,6 +119,8 @@ class App:
             raise ValueError(f"store_limit must be at least {STORE_LEAST:,} bytes: room for the largest frames")
         if store_fsync not in get_args(Fsync):
             raise ValueError(f"store_fsync must be one of {', '.join(get_args(Fsync))}, not {store_fsync!r}")
+        if producer is not None and check_name("producer", producer) and on_full == "store":
+            raise ValueError('on_full="store" keeps an identity in its folder: leave out producer')
         self.name = name
         self.url = url
         self.lifespan = lifespan
@@ -126,6 +131,7 @@ class App:
         self._result_ttl = result_ttl
         self._handlers: dict[str, Handler] = {}
         self._keys: dict[str, Keys] = {}
+        self._producer_name = producer
         self._producer = Producer(
             keys=self.keys,
             open_connection=self.open_connection,
@@ -136,6 +142,7 @@ class App:
             durability=check_durability(durability),
             clock=self.clock,
             open_store=partial(self._open_store, store, store_limit, store_fsync),
+            name=producer,
         )
         self._reader = ResultReader(
             open_connection=self.open_connection,
@@ -326,6 +333,20 @@ class App:
     def sending(self) -> SendingCounts:
         """What became of the tasks that this process sent, by reason: a snapshot."""
         return replace(self._producer.counts)
+
+    def position(self, task: Task[..., Any]) -> int:
+        """How many calls of `task.emit` the server has accepted from this app's named producer, all processes counted.
+
+        Where the calls come from a source that can be read again, that is the row to go on with. Ask before the first
+        call: this process is the producer's owner from then on, and what an earlier one still sends is refused.
+
+        Raises:
+            ValueError: the app has no producer name.
+            ServerUnavailable: no server in submit_timeout seconds.
+        """
+        if self._producer_name is None:
+            raise ValueError("only a named producer has a position: App(producer=…)")
+        return self._producer.position(task.emit)  # type: ignore[arg-type]
 
     async def aflush(self) -> None:
         """`flush` for event loops."""

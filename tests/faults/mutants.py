@@ -79,6 +79,12 @@ MUTANTS = [
         _RESUME + "test_what_an_earlier_owner_sends_is_fenced",
     ),
     Mutant(
+        _LUA + "submit.lua",
+        "fid, position + tasks, owner",
+        "fid, position, owner",
+        _RESUME + "test_a_successor_hears_where_the_chain_stands",
+    ),
+    Mutant(
         _LUA + "resume.lua",
         "(owner or 0) + 1",
         "0",

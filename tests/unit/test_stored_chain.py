@@ -76,7 +76,7 @@ def opened(folder: Path, limit: int = 1 << 30) -> Store:
 
 def the_chain(store: Store) -> StoredChain:
     left = [chain for _, _, chain in store.waiting()]
-    return left[0] if left else store.chain("q", 1)
+    return left[0] if left else store.chain("q", 1, store.chain_id("t"))
 
 
 WORDS = ["push", "push", "send", "send", "reply", "reply", "reply", "late", "cut", "connect", "full", "room", "die"]

@@ -1,7 +1,6 @@
-"""What a producer process of a run is: `python -m ttp.chaos.producer_process DIRECTORY START`."""
+"""What a producer process of a run is: `python -m ttp.chaos.producer_process DIRECTORY STOP`."""
 
 import sys
-from itertools import count
 from pathlib import Path
 
 from ttp.app import App
@@ -10,17 +9,24 @@ from ttp.chaos.ledgers import ProducerLedger
 BATCH = 100
 
 
-def main(directory: Path, start: int) -> None:
-    """Emit batch after batch until killed; the ledger knows of each before, and once it is accepted."""
-    app = App("chaos")
+def main(directory: Path, stop: int) -> None:
+    """Emit the numbers from where the last process of this name ended up to stop, in batches.
+
+    The ledger knows of each batch before, and once it is accepted.
+    """
+    app = App("chaos", producer="source")
     work = app.remote("work")
     ledger = ProducerLedger(directory / "producer")
-    for first in count(start, BATCH):
-        ledger.write("tried", first, first + BATCH)
-        for n in range(first, first + BATCH):
+    start = app.position(work)
+    ledger.write("accepted", 0, start)
+    for first in range(start, stop, BATCH):
+        last = min(stop, first + BATCH)
+        ledger.write("tried", first, last)
+        for n in range(first, last):
             work.emit(n)
         app.flush()
-        ledger.write("accepted", first, first + BATCH)
+        ledger.write("accepted", first, last)
+    app.close()
 
 
 if __name__ == "__main__":

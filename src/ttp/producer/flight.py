@@ -10,10 +10,10 @@ from ttp.coordination import commands
 from ttp.coordination.commands import Command
 from ttp.coordination.keys import Keys
 from ttp.coordination.replies import ReplyError, checked
-from ttp.native import FrameWriter
+from ttp.native import FrameWriter, Route
 from ttp.policy import Clock
 from ttp.producer.chain import Chain
-from ttp.producer.owned import OwnedChain
+from ttp.producer.owned import OwnedChain, Owner
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
@@ -36,8 +36,8 @@ class Flight:
     Attributes:
         backlog: frames in the stream of the last accepted one.
         full_until: when queues that were full are tried again; 0 where none was.
-        chains: by queue, priority, and whether they are owned.
-        own: makes the chain of a stream for what is emitted; None: it goes with all else.
+        chains: by queue, priority, and id if they are owned.
+        owner: makes the chains of what is emitted; None: it goes with all else.
         found: frames that a resumed chain turned out to have on the server; the producer takes them.
     """
 
@@ -46,8 +46,8 @@ class Flight:
         self._keys = keys
         self._clock = clock
         self.limits = limits
-        self.chains: dict[tuple[str, int, bool], Chain] = {}
-        self.own: Callable[[str, int], OwnedChain] | None = None
+        self.chains: dict[tuple[str, int, str], Chain] = {}
+        self.owner: Owner | None = None
         self.found: list[FrameWriter] = []
         self._is_connected = False
         self.backlog = 0
@@ -71,17 +71,18 @@ class Flight:
         """Replies that are awaited."""
         return len(self._expected)
 
-    def chain(self, queue: str, priority: int, *, emitted: bool) -> Chain:
-        """The chain of a stream; made where there is none."""
-        owned = emitted and self.own is not None
-        chain = self.chains.get((queue, priority, owned))
+    def chain(self, route: Route, *, emitted: bool) -> Chain:
+        """The chain of what goes along a route; made where there is none."""
+        owner = self.owner if emitted else None
+        owned = owner.chain_id(route.name) if owner is not None else ""
+        chain = self.chains.get((route.queue, route.priority, owned))
         if chain is None:
-            chain = self.own(queue, priority) if emitted and self.own is not None else Chain(self._chain_id)
-            self.add(queue, priority, chain, owned=owned)
+            chain = Chain(self._chain_id) if owner is None else owner.chain(route.queue, route.priority, owned)
+            self.add(route.queue, route.priority, owned, chain)
         return chain
 
-    def add(self, queue: str, priority: int, chain: Chain, *, owned: bool) -> None:
-        """Take over a chain."""
+    def add(self, queue: str, priority: int, owned: str, chain: Chain) -> None:
+        """Take over a chain; `owned` is its id if it is owned."""
         self.chains[queue, priority, owned] = chain
         if self._is_connected:
             chain.connected()
@@ -140,6 +141,14 @@ class Flight:
         self._barrier_due = None
         if batch:
             connection.send(batch)
+
+    def position(self, connection: "Connection", route: Route) -> int:
+        """Tasks that were ever accepted along a route of a named producer."""
+        chain = self.chain(route, emitted=True)
+        assert isinstance(chain, OwnedChain)
+        if chain.owner is None:
+            self._resume(connection, route.queue, route.priority, chain)
+        return chain.position
 
     def _resume(self, connection: "Connection", queue: str, priority: int, chain: OwnedChain) -> None:
         """Become the owner of a chain, and hear where it stands."""

@@ -36,8 +36,8 @@ class Keeper:
             return
         store = self._open_store(self._counts)
         for queue, priority, chain in store.waiting():
-            self._flight.add(queue, priority, chain, owned=True)
-        self._flight.own = store.chain
+            self._flight.add(queue, priority, chain.id, chain)
+        self._flight.owner = store
         self._store = store
 
     @property

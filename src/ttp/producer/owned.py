@@ -1,8 +1,35 @@
 """A chain that outlives its process: one producer at a time continues it. No I/O."""
 
+from typing import Protocol
+
 from ttp.errors import ServerRefused
 from ttp.native import FrameWriter
 from ttp.producer.chain import Chain
+
+
+class Owner(Protocol):
+    """Whose chains these are: of emitted tasks, and more than a process's."""
+
+    def chain_id(self, task: str, /) -> str:
+        """The id of the chain for a task of this name."""
+
+    def chain(self, queue: str, priority: int, chain_id: str, /) -> "OwnedChain":
+        """A chain of this id, to this stream."""
+
+
+class NamedProducer:
+    """One chain for each task, so that the tasks accepted in it tell where its source goes on."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def chain_id(self, task: str, /) -> str:
+        """See `Owner`."""
+        return f"{self._name}:{task}"
+
+    def chain(self, _queue: str, _priority: int, chain_id: str, /) -> "OwnedChain":
+        """See `Owner`."""
+        return OwnedChain(chain_id)
 
 
 class OwnedChain(Chain):

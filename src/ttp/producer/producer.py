@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Literal
 from ttp.coordination.keys import Keys
 from ttp.coordination.traffic import Traffic
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
-from ttp.native import FrameWriter, MemoryPool, Outbox
+from ttp.native import FrameWriter, MemoryPool, Outbox, Route
 from ttp.policy import Clock
 from ttp.producer.counts import SendingCounts
 from ttp.producer.flight import FULL_PAUSE, Flight
 from ttp.producer.keeper import Keeper, OpenStore
 from ttp.producer.lead import Lead
 from ttp.producer.link import Link
+from ttp.producer.owned import NamedProducer
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
@@ -55,6 +56,7 @@ class Producer:
         queue_tasks: likewise tasks; 0: any number.
         on_full: what `emit` does when the pool is full: "block" up to submit_timeout, "error", "drop_oldest", "store".
         open_store: opens the folder of "store".
+        name: under which what is emitted is continued by a later process; not with "store".
         submit_timeout: seconds `submit` waits for acceptance.
         durability: what an accepted task survives.
     """
@@ -71,6 +73,7 @@ class Producer:
         clock: Clock,
         durability: "Durability" = "memory",
         open_store: OpenStore | None = None,
+        name: str | None = None,
     ) -> None:
         self._keys = keys
         self._queue_limits = queue_limit, queue_tasks
@@ -78,6 +81,7 @@ class Producer:
         self.submit_timeout = submit_timeout
         self._clock = clock
         self._new_link = partial(Link, open_connection, durability)
+        self._name = name
         self._open_store = open_store if on_full == "store" else None
         self._pool = MemoryPool(BLOCK_SIZE, BLOCKS)
         self.outbox = Outbox(
@@ -105,6 +109,8 @@ class Producer:
         self._link = self._new_link()
         self._flight = Flight(self.outbox.producer.hex(), self._keys, self._clock, self._queue_limits)
         self._keeper = Keeper(self._open_store, self._flight, self.counts) if self._open_store is not None else None
+        if self._name is not None:
+            self._flight.owner = NamedProducer(self._name)
         self._callbacks: dict[int, list[Callable[[], None]]] = {}
         self._flusher: threading.Thread | None = None
         self._partial_at = 0.0  # when the flusher may send again
@@ -217,7 +223,7 @@ class Producer:
                 try:
                     self.outbox.seal()
                     self._collect()
-                    chain = self._flight.chain(frame.route.queue, frame.route.priority, emitted=False)
+                    chain = self._flight.chain(frame.route, emitted=False)
                     room = len(chain) < MOST_PUSHED
                     if room:
                         self.counts.submitted += len(frame)
@@ -275,6 +281,20 @@ class Producer:
                     self._pump(deadline)
                 except ServerUnavailable as unavailable:
                     error = unavailable.with_traceback(None)
+
+    def position(self, route: Route) -> int:
+        """Tasks that were ever accepted along a route of this named producer; makes this process its owner."""
+        deadline = time.monotonic() + self.submit_timeout
+        with self._io:
+            while True:
+                try:
+                    self._pump(deadline)
+                    return self._flight.position(self._connected(deadline), route)
+                except ServerUnavailable as error:
+                    self._link.broken(error)
+                    self._flight.disconnected()
+                    if time.monotonic() >= deadline or isinstance(error, ServerRefused):
+                        raise
 
     def close(self, timeout: float = 5.0) -> None:
         """Flush, stop the flusher, close the connection. Logs what was not accepted."""
@@ -386,8 +406,7 @@ class Producer:
         """Put sealed frames at the end of their chains."""
         while (frame := self.outbox.take()) is not None:
             self.counts.submitted += len(frame)
-            route = frame.route
-            self._flight.chain(route.queue, route.priority, emitted=not route.submit).push(frame)
+            self._flight.chain(frame.route, emitted=not frame.route.submit).push(frame)
         if self._keeper is not None:
             self._keeper.sync_due()
 
@@ -422,7 +441,7 @@ class Producer:
                 return
             self.outbox.seal()
             self._collect()
-            chain = self._flight.chain(frame.route.queue, frame.route.priority, emitted=False)
+            chain = self._flight.chain(frame.route, emitted=False)
             if error is None and chain.full:
                 error = QueueFull(f"queue {frame.route.queue!r} is at its limit of {self._limits_in_words()}")
             why = error or ServerUnavailable(f"no answer within {self.submit_timeout} s")

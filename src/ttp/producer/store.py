@@ -103,18 +103,22 @@ class Store:
 
     # its chains
 
-    def chain(self, queue: str, priority: int) -> StoredChain:
+    def chain_id(self, _task: str, /) -> str:
+        """One id for all: a stream has one chain."""
+        return self._id
+
+    def chain(self, queue: str, priority: int, chain_id: str, /) -> StoredChain:
         """The chain of a stream, with what waits for it on disk. OSError if that cannot be read."""
         name = f"{queue}.{priority}"
         journal = self._journals[name] = Journal(self.folder / name, segment_bytes=SEGMENT, fsync=self._fsync)
-        return StoredChain(self._id, journal, self, self._counts, self._clock)
+        return StoredChain(chain_id, journal, self, self._counts, self._clock)
 
     def waiting(self) -> Iterator[tuple[str, int, StoredChain]]:
         """Queue, priority and chain of each stream for which an earlier process has left frames."""
         for folder in sorted(path for path in self.folder.iterdir() if path.is_dir()):
             queue, _, priority = folder.name.rpartition(".")
             if any(folder.glob("*.journal")):
-                yield queue, int(priority), self.chain(queue, int(priority))
+                yield queue, int(priority), self.chain(queue, int(priority), self._id)
 
     # what they ask
 

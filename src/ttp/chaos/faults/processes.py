@@ -1,6 +1,7 @@
 """Faults of worker processes: killed, stopped for a while, or killed by their own handlers."""
 
 import signal
+import subprocess
 import time
 from functools import partial
 
@@ -11,6 +12,7 @@ from ttp.chaos.worker_process import DOWN
 from ttp.coordination.server_binary import ServerBinary
 
 STALL = 2.0  # seconds
+FOR_EVER = 1 << 30  # rows of a source
 MIN_CALLS = 20  # of which half must fail before a breaker opens
 
 
@@ -56,27 +58,33 @@ def pause_worker(binary: ServerBinary, tasks: int, seed: int, count: int) -> Rep
 
 
 def kill_producer(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
-    """SIGKILL of a producer in the midst of its sending: what it was told is accepted stays so.
+    """SIGKILL of a named producer in the midst of its sending: each row of its source arrives once.
 
-    What it was not told of may or may not be accepted, and is not sent again. Recovered with the successor's
-    first accepted batch.
+    Its successor goes on with the first row that the server does not have, whether the dead one had heard of it or
+    not. Recovered with the successor's first accepted batch.
     """
     with Run("kill-producer", binary, tasks=tasks, seed=seed, count=count) as run:
-        begun = 0.0
         for _ in range(count):
-            with spawn("ttp.chaos.producer_process", str(run.app.url), run.directory, run.next_number) as producer:
+            begun = time.monotonic()
+            with _producer(run, FOR_EVER) as producer:
                 try:
+                    run.accepted_more(1)
+                    if run.report.injected:
+                        run.report.recoveries.append(time.monotonic() - begun)
                     run.accepted_more(run.rng.randint(1, 500))
                 finally:
                     producer.kill()
             run.report.injected += 1
-            run.next_number = max(run.ledger.read("tried")) + 1
-            begun = time.monotonic()
-        run.emit(1)
-        run.report.recoveries.append(time.monotonic() - begun)
-        run.going_on = False
-        run.feed().finish()
+        run.next_number = max(tasks, *run.ledger.read("tried")) + 1
+        with _producer(run, run.next_number) as last:
+            run.wait("the last producer at its end", lambda: run.ended() >= 0 and last.poll() is not None)
+        if missing := set(range(run.next_number)) - run.ledger.read("accepted"):
+            run.report.problems.append(f"{len(missing)} rows of the source are not accepted")
         return run.judge()
+
+
+def _producer(run: Run, stop: int) -> "subprocess.Popen[bytes]":
+    return spawn("ttp.chaos.producer_process", str(run.app.url), run.directory, stop)
 
 
 def dependency_down(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
