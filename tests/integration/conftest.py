@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import ttp
 from real_browser import NO_BROWSER, PROGRAM, Browser
 from real_postgres import NO_POSTGRES, PROGRAMS, Postgres
 from real_server import BINARIES
@@ -78,6 +79,13 @@ def keys(connection: Connection) -> Keys:
 @pytest.fixture
 def queue(connection: Connection, keys: Keys) -> Queue:
     return Queue(connection, keys)
+
+
+@pytest.fixture
+def app(server: Server) -> Iterator[ttp.App]:
+    """An app on the server, closed at the end."""
+    with ttp.App("plant", server.url) as app:
+        yield app
 
 
 @pytest.fixture

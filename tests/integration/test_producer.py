@@ -9,7 +9,6 @@ import sys
 import textwrap
 import threading
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,13 +17,6 @@ from real_server import Server
 from ttp import testing
 from ttp.coordination import inspection
 from ttp.coordination.server_binary import ServerBinary
-
-
-@pytest.fixture
-def app(server: Server) -> Iterator[ttp.App]:
-    """An app on the server, closed at the end."""
-    with ttp.App("plant", server.url) as app:
-        yield app
 
 
 def stats(app: ttp.App) -> inspection.Stats:

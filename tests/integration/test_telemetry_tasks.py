@@ -2,14 +2,12 @@
 
 import json
 import threading
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from real_server import Server
 from sink_reader import read
 from ttp import App
 from ttp.telemetry.handlers.alert import Alert
@@ -27,12 +25,6 @@ EVENTS: list[tuple[str, int, int, str, dict[str, Any]]] = [
     ("b", 1, 0, "2026-01-01T00:00:00Z", {"voltage": 2.7, "current": 2.5, "temperature": float("nan")}),
     ("b", 1, 1, "2026-01-01T00:00:00Z", {"state": "idle"}),
 ]
-
-
-@pytest.fixture
-def app(server: Server) -> Iterator[App]:
-    with App("plant", server.url) as app:
-        yield app
 
 
 def test_events_become_readings_windows_and_alerts(app: App, tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from real_server import Server
 from ttp import testing
 from ttp.coordination import commands, inspection
 from ttp.native import encode_frame, encode_row
-
-
-@pytest.fixture
-def app(server: Server) -> Iterator[ttp.App]:
-    """An app on the server, closed at the end."""
-    with ttp.App("plant", server.url) as app:
-        yield app
 
 
 def totals(app: ttp.App) -> inspection.Stats:
