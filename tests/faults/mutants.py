@@ -219,10 +219,9 @@ MUTANTS = [
     ),
     Mutant(
         "producer/owned.py",
-        """        self._accepted = last
-        return []""",
-        "        return []",
-        _STORED + "test_what_is_stored_is_accepted_once_and_in_order",
+        "            self.owner = None",
+        "            pass",
+        _STORED + "test_a_server_that_has_lost_the_owner_is_asked_again",
     ),
     Mutant(
         "producer/stored.py",

@@ -48,6 +48,7 @@ def test_it_is_cut_at_every_byte(tmp_path: Path) -> None:
         journal.append(frame(4))
         journal.close()
         assert rest(opened(folder)) == [*expected, 4], size
+        assert not list(folder.glob("*.damaged"))
 
 
 STEPS = st.lists(st.sampled_from(["append", "append", "append", "read", "remove", "reopen"]), max_size=60)
