@@ -11,24 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import pytest
-
+from faulty_server import FaultyServer, Shadow
 from real_server import Server
 from ttp.coordination import commands
 from ttp.coordination.commands import Command, DeadEntry, Entry, Placement, Results
-from ttp.coordination.connection import ReplyError, Target
 from ttp.coordination.keys import Keys
-from ttp.coordination.scripts import SCRIPTS, Script
-from ttp.errors import ServerRefused
 
 DAY = 86_400_000
 WHOLE = 10**15  # a limit that nothing meets
 LATER = 10**10  # ms: an offset under which everything is due
 Send = Callable[[Command], Any]
-
-# What a permission may be taken away from: anything the scripts call.
-REVOCABLE = ["evalsha", "xack", "xdel", "xadd", "hset", "hincrby", "hdel", "zadd", "zrem", "xclaim", "xreadgroup"]
-REVOCABLE += ["xpending", "pexpire", "publish", "zrangebyscore", "set", "get", "hget", "time", "xgroup"]
 
 
 def frame_of(fid: int, origin: int, tasks: list[str]) -> bytes:
@@ -81,61 +73,24 @@ class Model:
     """One history on one server, which is its own."""
 
     def __init__(
-        self, server: Server, seed: int, *, clones: bool, rollback: bool, without: Callable[[str], str] | None = None
+        self,
+        server: Server,
+        seed: int,
+        *,
+        clones: bool,
+        rollback: bool,
+        without: Callable[[str], str] | None = None,
+        shadow: Shadow | None = None,
     ) -> None:
         self.rng = random.Random(seed)
         self.clones, self.rollback = clones, rollback
-        self.root = server.connect()
-        self.root.call("ACL", "SETUSER", "model", "reset", "on", ">word", "~*", "&*", "+@all")
-        self.target = Target(path=str(server.socket), username="model", password="word")
-        self.server = server
-        self.connection = server.connect(self.target)
         self.keys = Keys("plant", "q")
-        self.connection.ensure_queue(self.keys)
-        # A guard taken out: the text that is shipped, edited.
-        self.mutants: dict[str, str] = {}
-        if without is not None:
-            edited = [Script(script.name, without(script.text)) for script in SCRIPTS]
-            assert [script.text for script in edited] != [script.text for script in SCRIPTS]
-            for script, mutant in zip(SCRIPTS, edited, strict=True):
-                self.root.call("SCRIPT", "LOAD", mutant.text)
-                self.mutants[script.sha] = mutant.sha
-        self.limbo: list[Command] = []
-        self.stats: Counter[str] = Counter()
+        self.server = FaultyServer(server, self.keys, self.rng, without, shadow)
+        self.call, self.net, self.stats = self.server.call, self.server.net, self.server.stats
         self.producers = [self.producer() for _ in range(3)]
         self.workers = [self.worker() for _ in range(4)]
         self.wanted: set[str] = set()
         self.graveyard: list[DeadEntry] = []
-        self.snapshot: dict[bytes, bytes] | None = None
-        self.out_of_memory = False
-        self.revoked = False
-
-    # the network
-
-    def call(self, command: Command) -> Any:
-        """Run a command once and bring its reply; None if the server refuses it."""
-        if command[0] == "EVALSHA":
-            command = (command[0], self.mutants.get(str(command[1]), command[1]), *command[2:])
-        (reply,) = self.connection.call_many([command])
-        if isinstance(reply, ReplyError):
-            assert self.revoked, reply
-            self.stats["refused"] += 1
-            return None
-        return reply
-
-    def net(self, command: Command) -> Any:
-        """Run a command never, once or twice, now or later; None if there is no reply."""
-        chance = self.rng.random()
-        if chance < 0.10:
-            if chance > 0.06:
-                self.limbo.append(command)
-            return None
-        reply = self.call(command)
-        if chance < 0.16:
-            self.limbo.append(command)
-        if chance < 0.20:
-            self.call(command)
-        return None if chance > 0.92 else reply
 
     # producers
 
@@ -175,7 +130,7 @@ class Model:
                 continue
             status, last = commands.submit_reply(reply)
             self.stats[status] += 1
-            if self.out_of_memory and status == "OK":
+            if self.server.out_of_memory and status == "OK":
                 self.stats["accepted out of memory"] += 1
             known = [fid for fid, _, _ in producer.frames]
             position = 0 if last is None else known.index(last) + 1 if last in known else None
@@ -262,7 +217,7 @@ class Model:
                 break
         status, held = commands.commit_reply(reply) if reply is not None else ("", "")
         self.stats[f"commit {status}"] += 1
-        if self.out_of_memory and status == "OK":
+        if self.server.out_of_memory and status == "OK":
             self.stats["committed out of memory"] += 1
         if zombie:
             return
@@ -297,43 +252,6 @@ class Model:
     def tick(self, worker: Worker, offset_ms: int) -> None:
         self.call(commands.tick(self.keys, consumer=worker.name, offset_ms=offset_ms))
 
-    # the server
-
-    def roll_back(self) -> None:
-        """Take a snapshot, or go back to the last: a failover that loses writes."""
-        if not self.rollback:
-            return
-        if self.snapshot is None or self.rng.random() < 0.5:
-            self.snapshot = {key: self.root.call("DUMP", key) for key in self.root.call("KEYS", "*")}
-            return
-        if self.out_of_memory:
-            self.fill_memory()  # or nothing could be restored
-        self.root.call("FLUSHDB")
-        for key, value in self.snapshot.items():
-            self.root.call("RESTORE", key, 0, value)
-        self.stats["rollback"] += 1
-
-    def fill_memory(self) -> None:
-        self.out_of_memory = not self.out_of_memory
-        self.root.call("CONFIG", "SET", "maxmemory", "1" if self.out_of_memory else "0")
-
-    def revoke(self) -> None:
-        """Take a permission away. Nobody gets in without it; what goes wrong meanwhile goes wrong as a whole."""
-        first = ["evalsha", "xack", "get"]  # what a script does first: what comes later would fail half-way
-        command = self.rng.choice(self.rng.choice([first, REVOCABLE]))
-        self.root.call("ACL", "SETUSER", "model", f"-{command}")
-        with pytest.raises(ServerRefused):
-            self.server.connect(self.target).ensure_queue(self.keys)
-        self.revoked = True
-        if command in first:
-            for _ in range(5):
-                self.pump(self.rng.choice(self.producers), self.net, WHOLE)
-                if command != "get":
-                    self.commit(self.rng.choice(self.workers), self.net)
-        self.root.call("ACL", "SETUSER", "model", f"+{command}")
-        self.revoked = False
-        self.stats["revoked"] += 1
-
     # the history
 
     def step(self) -> None:
@@ -350,10 +268,10 @@ class Model:
             (60, lambda: self.adopt(worker)),
             (40, lambda: self.tick(worker, rng.choice([0, LATER]))),
             (20, self.replace_worker),
-            (70, self.arrive_late),
-            (2, self.roll_back),
-            (7, self.fill_memory),
-            (3, self.revoke),
+            (70, self.server.arrive_late),
+            (2, self.server.roll_back if self.rollback else lambda: None),
+            (7, self.server.fill_memory),
+            (3, lambda: self.server.revoke(self.try_meanwhile)),
             (20, lambda: self.exhume(self.net)),
         ]
         (event,) = rng.choices([event for _, event in events], [weight for weight, _ in events])
@@ -368,16 +286,16 @@ class Model:
         """A new worker; the oldest is gone for good, and leaves entries pending."""
         self.workers = [*self.workers, self.worker()][-8:]
 
-    def arrive_late(self) -> None:
-        if self.limbo:
-            self.call(self.limbo.pop(self.rng.randrange(len(self.limbo))))
+    def try_meanwhile(self, revoked: str) -> None:
+        """Go on without a permission."""
+        for _ in range(5):
+            self.pump(self.rng.choice(self.producers), self.net, WHOLE)
+            if revoked != "get":
+                self.commit(self.rng.choice(self.workers), self.net)
 
     def drain(self) -> None:
         """Let everything arrive, and finish all work."""
-        if self.out_of_memory:
-            self.fill_memory()
-        for command in self.limbo:
-            self.call(command)
+        self.server.settle()
         last = self.worker()
         for _ in range(5000):
             for producer in self.producers:
@@ -407,8 +325,8 @@ class Model:
         self.drain()
         wanted = self.wanted
         did: Counter[str] = Counter()
-        for key in self.root.call("KEYS", f"{self.keys.prefix}R:*"):
-            for name, blocks in commands.mapping(self.root.call("HGETALL", key)).items():
+        for key in self.server.root.call("KEYS", f"{self.keys.prefix}R:*"):
+            for name, blocks in commands.mapping(self.server.root.call("HGETALL", key)).items():
                 if name in (b"q", b"r"):
                     continue
                 done, _, born = blocks.decode().partition(";")
@@ -416,9 +334,9 @@ class Model:
                 wanted.update(filter(None, born.split(",")))
         counters = {
             name.decode(): int(value)
-            for name, value in commands.mapping(self.root.call("HGETALL", self.keys.counters)).items()
+            for name, value in commands.mapping(self.server.root.call("HGETALL", self.keys.counters)).items()
         }
-        self.root.call("FLUSHALL")
+        self.server.root.call("FLUSHALL")
         return Outcome(
             lost=len(wanted - did.keys()),
             doubled=did.total() - len(did),
