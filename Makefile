@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mutants test test-python test-cpp test-packaging bench bench-full bench-peers bench-report \
+.PHONY: help demo mutants simulate test test-python test-cpp test-packaging bench bench-full bench-peers bench-report \
   wheel docs recording check lint build clean
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make bench-peers  other task queues beside ttp, each in an environment of its own (20 minutes)"
 	@echo "make bench-report docs/benchmarks.md and the numbers of the README, from the committed runs"
 	@echo "make mutants each guard taken out in turn, and the test that notices (5 minutes)"
+	@echo "make simulate  10,000 histories on a modelled server and network, each from a seed (10 minutes)"
 	@echo "make check   formatting, import order and types, which every commit passes (seconds)"
 	@echo "make lint    the same, stubs, pyright and clang-tidy"
 	@echo "make wheel   wheels of this machine's CPythons in dist/, repaired and tested"
@@ -98,6 +99,10 @@ test-packaging: $(VENV)/.dev
 mutants: $(VENV)/.dev build
 	@echo "taking out each guard in turn"
 	@TTP_BACKEND=native $(BIN)/python tests/faults/mutants.py
+
+simulate: $(VENV)/.dev build
+	@echo "simulating histories from 10,000 seeds"
+	@TTP_BACKEND=native $(BIN)/python tests/simulation/run.py
 
 bench-full: FULL := --full
 bench-full: bench

@@ -10,4 +10,4 @@ def test_guard_and_test_are_there(mutant: Mutant) -> None:
     file, *names = mutant.test.split("::")
     text = (ROOT / file).read_text()
     assert f"def {names[-1]}(" in text
-    assert len({(m.file, m.guard) for m in MUTANTS}) == len(MUTANTS)
+    assert len({(m.file, m.guard, m.test) for m in MUTANTS}) == len(MUTANTS)

@@ -377,8 +377,9 @@ class Worker:
         return commands.backlog_reply(replies) == 0
 
     def _give_back_running(self) -> None:
-        """Grace is over: what still runs goes back to the queue (watchdog's thread)."""
-        stuck = [job for job in self._hand.jobs() if job.handler.kind != "async"]
+        """Grace is over: what still runs, and what waits behind it, goes back to the queue (watchdog's thread)."""
+        self._recovery.surrender()
+        stuck = [job for job in self._hand.jobs() if job.slices and job.handler.kind != "async"]
         for job in stuck:
             self._committer.replace(job, running="ready")
         if self._coroutines is not None:
