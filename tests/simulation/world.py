@@ -1,6 +1,8 @@
 """One history of producers, workers, network and server, from one seed."""
 
 import contextvars
+import sys
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,10 +27,6 @@ EPOCH = 4_000_000_000.0  # later than any clock of ours: created_at is not simul
 SKEW = 11 * 3600.0  # the clocks jump by less than a day in all: what keeps a chain on the server lives that long
 STEPS = 120  # until everything is left to come to rest
 DEPTH = 3  # processes that wait for one another
-TIMED = (
-    "worker.worker worker.line worker.commits worker.job worker.watchdog worker.wire worker.runners worker.report"
-    " producer.producer producer.flight policy.clock"
-)
 _LAYOUT = Layout.of([Handler(n, "q", len, "sync", None, None, 1.0) for n in ("work", "child")], 1)  # type: ignore[arg-type]
 _SLOT = Scoreboard(_LAYOUT).slot(0)  # counters nobody reads
 
@@ -240,10 +238,12 @@ class World:
 def _in_place_of_chance(world: World) -> Iterator[None]:
     """All that the client leaves to time and chance comes from the world."""
     with ExitStack() as stack:
-        for module in TIMED.split():
-            stack.enter_context(mock.patch(f"ttp.{module}.time", world))
-        for module in ("worker.worker", "worker.line", "producer.producer"):
-            stack.enter_context(mock.patch(f"ttp.{module}.Backoff", partial(Backoff, world.rng)))
+        for name, module in list(sys.modules.items()):
+            if name.startswith(("ttp.producer", "ttp.worker", "ttp.policy")):
+                if vars(module).get("time") is time:
+                    stack.enter_context(mock.patch.object(module, "time", world))
+                if vars(module).get("Backoff") is Backoff:
+                    stack.enter_context(mock.patch.object(module, "Backoff", partial(Backoff, world.rng)))
         stack.enter_context(mock.patch("ttp.worker.draft.secrets.randbits", world.rng.getrandbits))
         stack.enter_context(mock.patch("ttp.worker.worker.secrets.token_hex", world.token))
         stack.enter_context(mock.patch("ttp.producer.producer.BLOCKS", 6))
