@@ -274,8 +274,8 @@ FrameObject* frame_with_room(RouteObject* route, size_t row) {
     }
     // Making it may have run the collector, and with it anything.
     if (route->current != nullptr || box->body.open.size() >= kMaxOpen) continue;
-    route->current = as<FrameObject>(frame.get());
-    box->body.open.push_back(as<FrameObject>(frame.release()));
+    box->body.open.push_back(as<FrameObject>(frame.get()));
+    route->current = as<FrameObject>(frame.release());  // the list has it, now that it has room
     return route->current;
   }
 }

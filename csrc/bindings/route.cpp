@@ -56,8 +56,10 @@ FrameObject* append(RouteObject* self, const Ref& slice, const ByteWriter& row) 
 
 size_t index_of_last(const FrameObject* frame) { return frame->body.writer.first() + frame->rows() - 1; }
 
-PyObject* handle_of_last(RouteObject* self, FrameObject* frame) {
-  return new_task_handle(self->owner, frame->body.header.origin, static_cast<uint32_t>(index_of_last(frame)));
+// A handle is made before its row is appended: what failed after that would be sent all the same.
+void name_last(PyObject* handle, const FrameObject* frame) {
+  as<TaskHandleObject>(handle)->origin = frame->body.header.origin;
+  as<TaskHandleObject>(handle)->index = static_cast<uint32_t>(index_of_last(frame));
 }
 
 // on_submit, and a word to whoever waits if it left frames behind.
@@ -73,7 +75,7 @@ bool submit(RouteObject* self, PyObject* frame) {
   return static_cast<bool>(answer);
 }
 
-PyObject* route_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+PyObject* call_row(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
   RouteObject* to = route(self);
   Call call;
   call.args = args;
@@ -83,20 +85,26 @@ PyObject* route_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObj
   if (!encode(to, call, row)) return nullptr;
   const Ref slice = parent(to);
   if (!slice && PyErr_Occurred() != nullptr) return nullptr;
+  Ref handle(to->submit != 0 ? new_task_handle(to->owner, 0, 0) : nullptr);
+  if (!handle && to->submit != 0) return nullptr;
   FrameObject* frame = append(to, slice, row);
   if (frame == nullptr) return nullptr;
-  if (to->submit == 0) {
+  if (!handle) {
     if (!slice && !appended(frame, true)) return nullptr;
     Py_RETURN_NONE;
   }
   const Ref kept = Ref::borrow(object(frame));
-  Ref handle(handle_of_last(to, frame));
+  name_last(handle.get(), frame);
   // on_submit sends: whoever waits is told only if it leaves something behind.
-  if (!handle || (!slice && (!appended(frame, false) || !submit(to, kept.get())))) return nullptr;
+  if (!slice && (!appended(frame, false) || !submit(to, kept.get()))) return nullptr;
   return handle.release();
 }
 
-PyObject* route_append(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+PyObject* route_call(PyObject* self, PyObject* const* args, size_t nargsf, PyObject* names) {
+  return guarded([&] { return call_row(self, args, nargsf, names); });  // vectors grow
+}
+
+PyObject* append_row(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
   RouteObject* to = route(self);
   Call call;
   call.args = args;
@@ -106,12 +114,20 @@ PyObject* route_append(PyObject* self, PyObject* const* args, Py_ssize_t count, 
   if (!encode(to, call, row)) return nullptr;
   const Ref slice = parent(to);
   if (!slice && PyErr_Occurred() != nullptr) return nullptr;
+  Ref handle(new_task_handle(to->owner, 0, 0));
+  Ref both(handle ? PyTuple_New(2) : nullptr);
+  if (!both) return nullptr;
   FrameObject* frame = append(to, slice, row);
   if (frame == nullptr) return nullptr;
-  const Ref kept = Ref::borrow(object(frame));
-  const Ref handle(handle_of_last(to, frame));
-  if (!handle || (!slice && !appended(frame, true))) return nullptr;
-  return PyTuple_Pack(2, kept.get(), handle.get());
+  name_last(handle.get(), frame);
+  PyTuple_SET_ITEM(both.get(), 0, Py_NewRef(object(frame)));
+  PyTuple_SET_ITEM(both.get(), 1, handle.release());
+  if (!slice && !appended(frame, true)) return nullptr;
+  return both.release();
+}
+
+PyObject* route_append(PyObject* self, PyObject* const* args, Py_ssize_t count, PyObject* names) {
+  return guarded([&] { return append_row(self, args, count, names); });
 }
 
 // Rows that went one after the other into the same frame.

@@ -135,7 +135,8 @@ FrameObject* child_frame(SliceObject* slice, RouteObject* route, size_t row) {
     }
     start_frame(frame, capacity, 0, true);
     frame->body.header.producer = body.view->view().header().producer;
-    body.children.push_back(as<FrameObject>(made.release()));
+    body.children.push_back(frame);
+    made.release();  // the list has it, now that it has room
   } else if (!frame->body.writer.fits(row) && !grow(frame, row)) {
     return nullptr;
   }
@@ -149,6 +150,7 @@ FrameObject* child_frame(SliceObject* slice, RouteObject* route, size_t row) {
 }
 
 void drop_children(SliceBody& slice, std::vector<Ref>& gone) {
+  gone.reserve(gone.size() + slice.children.size());  // nothing fails in the midst of it
   size_t kept = 0;
   for (FrameObject* frame : slice.children) {
     if (frame->body.marked_by == slice.current && frame->body.marked_count == 0) {
@@ -186,6 +188,9 @@ PyObject* settle(SliceObject* self, bool cut) {
   left.reserve(body.children.size());
   for (FrameObject* frame : body.children)
     if (!stays(body, frame) && PyList_Append(children.ptr(), object(frame)) != 0) throw py::error_already_set();
+  const bool running = body.current >= 0;
+  auto answer =
+      owned(Py_BuildValue("(nOOOO)", first, outcomes.ptr(), block.ptr(), children.ptr(), running ? Py_True : Py_False));
   size_t used = 0;
   for (FrameObject* frame : body.children)
     if (is_shared(body, frame)) split_off(frame, frame->body.marked_count, as<FrameObject>(spare[used++].get()));
@@ -209,12 +214,8 @@ PyObject* settle(SliceObject* self, bool cut) {
   body.children_size = body.current_size;
   forget_results(body, end);
   body.start = end;
-  const bool running = body.current >= 0;
   if (cut) body.stop = running ? end + 1 : end;
-  return owned(
-             Py_BuildValue("(nOOOO)", first, outcomes.ptr(), block.ptr(), children.ptr(), running ? Py_True : Py_False))
-      .release()
-      .ptr();
+  return answer.release().ptr();
 }
 
 }  // namespace ttp::bindings

@@ -158,6 +158,26 @@ bool run_row(SliceObject* slice, Py_ssize_t row, PyObject* handler, PyObject* on
   return decided;
 }
 
+// The core was short of memory in the midst of a row: it is handed back, and what it has submitted is dropped.
+void hand_back(SliceBody& body) {
+  PyObject *type, *error, *traceback;
+  PyErr_Fetch(&type, &error, &traceback);
+  body.running.store(-1, std::memory_order_relaxed);  // as in run_row
+  clear_interrupt(body);
+  const int dropped = guarded([&]() -> int {
+    std::vector<Ref> gone;
+    drop_children(body, gone);
+    return 0;
+  });
+  if (dropped == 0) {
+    body.unrecord(body.current);
+    body.end(Outcome::Back);
+  } else {
+    PyErr_Clear();  // the row stays as it is, and nothing of this slice is ever committed
+  }
+  PyErr_Restore(type, error, traceback);
+}
+
 bool run_rows(SliceObject* slice, PyObject* handler, PyObject* on_error) {
   SliceBody& body = slice->body;
   for (;;) {
@@ -168,6 +188,26 @@ bool run_rows(SliceObject* slice, PyObject* handler, PyObject* on_error) {
   }
 }
 
+// Puts `outer` in scope where CPython was short of memory: it may have set the slice and have no token for it, or
+// have a token and not reset it. Keeps the pending error.
+void leave_scope(PyObject* outer) {
+  PyObject *type, *error, *traceback;
+  PyErr_Fetch(&type, &error, &traceback);
+  if (!Ref(PyContextVar_Set(state().scope, outer))) PyErr_Clear();
+  PyErr_Restore(type, error, traceback);
+}
+
+// false: short of memory. Keeps the pending error.
+bool reset_scope(PyObject* token) {
+  PyObject *type, *error, *traceback;
+  PyErr_Fetch(&type, &error, &traceback);
+  const bool failed = PyContextVar_Reset(state().scope, token) != 0;
+  const bool short_of_memory = failed && PyErr_ExceptionMatches(PyExc_MemoryError) != 0;
+  if (failed) PyErr_Clear();  // else the handler made another context current: nothing to restore here
+  PyErr_Restore(type, error, traceback);
+  return !short_of_memory;
+}
+
 }  // namespace
 
 PyObject* run(SliceObject* slice, PyObject* handler, PyObject* on_error) {
@@ -176,16 +216,19 @@ PyObject* run(SliceObject* slice, PyObject* handler, PyObject* on_error) {
     PyErr_SetString(PyExc_RuntimeError, "a row of the slice is running");
     return nullptr;
   }
+  PyObject* outer;
+  if (PyContextVar_Get(state().scope, nullptr, &outer) != 0) return nullptr;
+  const Ref kept_outer(outer);
   const Ref token(PyContextVar_Set(state().scope, object(slice)));
-  if (!token) return nullptr;
+  if (!token) {
+    leave_scope(outer);
+    return nullptr;
+  }
   body.thread = PyThread_get_thread_ident();
   bool ok = guarded([&]() -> int { return run_rows(slice, handler, on_error) ? 0 : -1; }) == 0;
   body.thread = 0;
-  PyObject *type, *error, *traceback;
-  PyErr_Fetch(&type, &error, &traceback);
-  const int not_reset = PyContextVar_Reset(state().scope, token.get());
-  if (not_reset != 0) PyErr_Clear();  // the handler made another context current: nothing to restore here
-  PyErr_Restore(type, error, traceback);
+  if (!ok && body.current >= 0) hand_back(body);
+  if (!reset_scope(token.get())) leave_scope(outer);
   if (ok) ok = PyErr_CheckSignals() == 0;
   return ok ? Py_NewRef(Py_None) : nullptr;
 }

@@ -198,6 +198,12 @@ class Worker:
     def _work(self) -> None:
         if self._stopping:
             self._drain()
+        elif self._hand.suspects:
+            # First, and with nothing else in hand: another's crash would be charged to them too.
+            if self._wire.fetching:
+                self._wire.read()
+            elif (suspect := self._hand.take_suspect()) is not None:
+                self._run_alone(suspect)
         elif self._hand.waiting:
             if self._worth_a_prefetch() and self._has_room() and not self._wire.fetching:
                 self._fetch(block_ms=None)
@@ -207,8 +213,6 @@ class Worker:
                 self._start(job)
         elif self._wire.fetching:
             self._wire.read()
-        elif (job := self._hand.take_suspect()) is not None:
-            self._run_alone(job)
         elif self._recovery.due:
             self._recovery.claim_one()
         elif not self._has_room():
