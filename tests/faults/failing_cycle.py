@@ -7,7 +7,7 @@ import ctypes
 import gc
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ttp.native import BACK, DONE, RETRY, FrameView, MemoryPool, Outbox, ResultBlock, Route, Slice, scope
 
@@ -27,17 +27,19 @@ class Fault:
 
     def tried(self, call: Callable[..., T], *arguments: Any, **named: Any) -> T:
         """Call; and call again where memory was short, as one who has found some would."""
-        result: Any = self
+        result: T | None = None
+        called = False
         try:
             fail_nth(self._left)
             result = call(*arguments, **named)
+            called = True
             seen = fail_none()
         except (MemoryError, RuntimeError) as error:
             if isinstance(error, RuntimeError) and not str(error).startswith("Could not allocate"):  # pybind11's words
                 raise
             self.happened = True
             self._left = 0
-            return call(*arguments, **named) if result is self else result
+            return cast(T, result) if called else call(*arguments, **named)
         if self._left:
             self.happened = seen >= self._left  # and was got over
             self._left = max(0, self._left - seen)

@@ -199,11 +199,7 @@ class Worker:
         if self._stopping:
             self._drain()
         elif self._hand.suspects:
-            # First, and with nothing else in hand: another's crash would be charged to them too.
-            if self._wire.fetching:
-                self._wire.read()
-            elif (suspect := self._hand.take_suspect()) is not None:
-                self._run_alone(suspect)
+            self._run_suspect()
         elif self._hand.waiting:
             if self._worth_a_prefetch() and self._has_room() and not self._wire.fetching:
                 self._fetch(block_ms=None)
@@ -274,8 +270,15 @@ class Worker:
                 drafted, say = self._committer.draft_end(job)
                 self._wire.commit(Commit(say, job.id, job, drafted))
 
+    def _run_suspect(self) -> None:
+        """A frame that a worker died over comes first: another's crash would be charged to it too."""
+        if self._wire.fetching:
+            self._wire.read()
+        elif (job := self._hand.take_suspect()) is not None:
+            self._run_alone(job)
+
     def _run_alone(self, job: Job) -> None:
-        """Run a frame that a worker died over with nothing else in hand, which would be charged if it does harm."""
+        """Run such a frame with nothing else in hand, which would be charged if it does harm."""
         self._careful_until = time.monotonic() + CAREFUL
         self._give_back_waiting()
         while self._hand.held > 1 and not self._stopping:
