@@ -74,7 +74,7 @@ class Producing(producer_module.Producer):
 
     def _collect(self) -> None:
         super()._collect()
-        for (_, priority), chain in self._flight.chains.items():
+        for (_, priority, _), chain in self._flight.chains.items():
             pushed = self._world.oracle.pushed.setdefault((self.outbox.producer, priority), [])
             pushed += [frame.fid for frame in chain if frame.fid not in pushed]
 
