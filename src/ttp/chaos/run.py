@@ -163,6 +163,11 @@ class Run:
         if self.confirmed(lambda: self._patiently(self.app.flush, FLUSH)):
             self.ledger.write("accepted", start, stop)
 
+    def emit_in_step(self, count: int) -> None:
+        """`emit`, once the workers are not far behind: else the queue would still drain when patience is over."""
+        self.wait("workers that keep up", lambda: self.next_number - self.ended() <= AHEAD)
+        self.emit(count)
+
     def _patiently(self, call: Callable[..., Any], *arguments: object) -> None:
         deadline = time.monotonic() + PATIENCE
         while True:

@@ -41,7 +41,7 @@ def cut(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
             proxy.cut_at_random(run.rng, 10, goal)
             run.report.injected -= proxy.cuts
             while proxy.cuts < goal:
-                run.emit(20)
+                run.emit_in_step(20)
                 run.fleet.replace_dead()
             run.report.injected += proxy.cuts
             proxy.disarm()
