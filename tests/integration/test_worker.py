@@ -59,7 +59,7 @@ def test_stop_gives_back_what_has_not_begun(app: ttp.App) -> None:
     assert totals(app).done == 1000
 
 
-def test_grace_over_the_running_task_goes_back_too(app: ttp.App) -> None:
+def test_grace_over_the_running_task_and_what_waits_behind_it_go_back_too(app: ttp.App, server: Server) -> None:
     started, go_on = threading.Event(), threading.Event()
     attempts: list[int] = []
 
@@ -70,7 +70,11 @@ def test_grace_over_the_running_task_goes_back_too(app: ttp.App) -> None:
         go_on.wait()
         return "done"
 
-    handle = stuck.submit()
+    @app.task(priority="low")  # read with the other, and run after it
+    def behind() -> str:
+        return "done too"
+
+    waiting, handle = behind.submit(), stuck.submit()
     over = threading.Event()
     pool = pool_of(app, grace=0.05)
     pool._overdue = over.set  # type: ignore[method-assign]
@@ -79,13 +83,17 @@ def test_grace_over_the_running_task_goes_back_too(app: ttp.App) -> None:
     assert started.wait(10)
     pool.stop()
     assert over.wait(10)
-    assert totals(app).tasks == 1
+    assert totals(app).tasks == 2
+    connection = server.connect()
+    left = connection.call("XPENDING", app.keys("default").stream(2), "g")[0]
+    connection.close()
     go_on.set()
     thread.join(20)
+    assert left == 0
     testing.drain(app)
-    assert handle.result(5) == "done"
+    assert (handle.result(5), waiting.result(5)) == ("done", "done too")
     assert attempts == [1, 1]
-    assert totals(app).done == 1
+    assert totals(app).done == 2
 
 
 @pytest.mark.parametrize("slow", [0, 50], ids=["first", "middle"])
