@@ -309,12 +309,6 @@ MUTANTS = [
         "",
         _STOP + "test_a_stopped_worker_ends_without_a_server",
     ),
-    Mutant(
-        "worker/worker.py",
-        "self._recovery.surrender()",
-        "pass",
-        "tests/integration/test_worker.py::test_grace_over_the_running_task_and_what_waits_behind_it_go_back_too",
-    ),
     # What histories show: each runs 200 seeds.
     *(
         Mutant(file, guard, instead, "tests/simulation/test_simulation.py::test_the_promise_holds")
