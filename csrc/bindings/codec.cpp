@@ -48,7 +48,8 @@ py::bytes encode_row(const py::object& args, const py::object& kwargs) {
 py::bytes encode_frame(const py::object& rows, const py::str& name, const py::str& queue, const py::int_& fid,
                        const py::bytes& producer, const py::int_& origin, const py::object& index,
                        const py::int_& priority, const py::int_& attempt, const py::int_& deferrals,
-                       const py::int_& crashes, const py::int_& created_at, const py::int_& flags) {
+                       const py::int_& crashes, const py::int_& created_at, const py::int_& flags,
+                       const py::object& trace) {
   FrameHeader header;
   header.fid = checked(fid, 1, UINT64_MAX, "fid");
   header.origin = checked(origin, 0, UINT64_MAX, "origin");
@@ -61,8 +62,7 @@ py::bytes encode_frame(const py::object& rows, const py::str& name, const py::st
   header.flags = static_cast<uint16_t>(checked(flags, 0, UINT16_MAX, "flags"));
   if ((header.flags & kRequiredFlags & ~kFlagResults) != 0) throw py::value_error("unknown required flag");
   header.producer = checked_producer(producer);
-  const std::string_view name_text = checked_name(name);
-  const std::string_view queue_text = checked_queue(queue);
+  const FrameTexts texts{checked_name(name), checked_queue(queue), checked_trace(trace)};
 
   const auto row_list = owned(PySequence_Tuple(rows.ptr()));
   const auto count = static_cast<size_t>(PyTuple_GET_SIZE(row_list.ptr()));
@@ -85,9 +85,9 @@ py::bytes encode_frame(const py::object& rows, const py::str& name, const py::st
     }
     if (indices.size() != count) throw py::value_error("index must have one entry a row");
   }
-  const FrameLayout layout(name_text.size(), queue_text.size(), rows_size, count, header.derived());
+  const FrameLayout layout(texts, rows_size, count, header.derived());
   return new_frame(
-      header, layout, name_text, queue_text,
+      header, layout, texts,
       [&](size_t i) -> Bytes {
         PyObject* row = PyTuple_GET_ITEM(row_list.ptr(), static_cast<Py_ssize_t>(i));
         return {reinterpret_cast<const uint8_t*>(PyBytes_AS_STRING(row)), static_cast<size_t>(PyBytes_GET_SIZE(row))};
@@ -111,6 +111,6 @@ void bind_codec(py::module_& module) {
   module.def("encode_frame", &encode_frame, py::arg("rows"), py::kw_only(), py::arg("name"), py::arg("queue"),
              py::arg("fid"), py::arg("producer"), py::arg("origin") = 0, py::arg("index") = py::none(),
              py::arg("priority") = 1, py::arg("attempt") = 1, py::arg("deferrals") = 0, py::arg("crashes") = 0,
-             py::arg("created_at") = 0, py::arg("flags") = 0,
+             py::arg("created_at") = 0, py::arg("flags") = 0, py::arg("trace") = py::bytes(),
              "A whole frame from encoded rows. ValueError for what does not fit the format.");
 }

@@ -33,7 +33,7 @@ struct HeldColumn {
 
 py::bytes encode_columns(const py::object& columns, const py::int_& count, const py::str& name, const py::str& queue,
                          const py::int_& fid, const py::bytes& producer, const py::int_& priority,
-                         const py::int_& created_at, const py::int_& flags) {
+                         const py::int_& created_at, const py::int_& flags, const py::object& trace) {
   FrameHeader header;
   header.fid = header.origin = checked(fid, 1, UINT64_MAX, "fid");
   header.priority = static_cast<uint8_t>(checked(priority, 0, 2, "priority"));
@@ -41,8 +41,7 @@ py::bytes encode_columns(const py::object& columns, const py::int_& count, const
   header.flags = static_cast<uint16_t>(checked(flags, 0, UINT16_MAX, "flags"));
   if ((header.flags & kRequiredFlags & ~kFlagResults) != 0) throw py::value_error("unknown required flag");
   header.producer = checked_producer(producer);
-  const std::string_view name_text = checked_name(name);
-  const std::string_view queue_text = checked_queue(queue);
+  const FrameTexts texts{checked_name(name), checked_queue(queue), checked_trace(trace)};
   const size_t rows = checked(count, 1, kMaxColumnRows, "count");
   std::vector<HeldColumn> held;
   std::vector<Column> all;
@@ -55,7 +54,7 @@ py::bytes encode_columns(const py::object& columns, const py::int_& count, const
     all.push_back(column);
   }
   if (all.empty() || all.size() > kMaxColumns) throw py::value_error("a frame has 1 to 64 columns");
-  return new_column_frame(header, name_text, queue_text, all, rows, [](size_t i) { return i; });
+  return new_column_frame(header, texts, all, rows, [](size_t i) { return i; });
 }
 
 }  // namespace
@@ -67,6 +66,6 @@ void bind_columns(pybind11::module_& module) {
   module.attr("MAX_COLUMN_ROWS") = ttp::kMaxColumnRows;
   module.def("encode_columns", &ttp::bindings::encode_columns, py::arg("columns"), py::arg("count"), py::kw_only(),
              py::arg("name"), py::arg("queue"), py::arg("fid"), py::arg("producer"), py::arg("priority") = 1,
-             py::arg("created_at") = 0, py::arg("flags") = 0,
+             py::arg("created_at") = 0, py::arg("flags") = 0, py::arg("trace") = py::bytes(),
              "A whole frame of columns. ValueError for what does not fit the format.");
 }

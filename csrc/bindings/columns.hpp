@@ -28,13 +28,13 @@ class Buffer {
 
 // A whole frame as bytes; ValueError if it would be too long.
 template <typename Index>
-py::bytes new_column_frame(const FrameHeader& header, std::string_view name, std::string_view queue,
-                           const std::vector<Column>& all, size_t count, Index&& index) {
-  const ColumnLayout layout(name.size(), queue.size(), all, count, header.derived());
+py::bytes new_column_frame(const FrameHeader& header, const FrameTexts& texts, const std::vector<Column>& all,
+                           size_t count, Index&& index) {
+  const ColumnLayout layout(texts, all, count, header.derived());
   if (layout.length > kMaxFrame) throw py::value_error("frame larger than " + std::to_string(kMaxFrame) + " bytes");
   auto bytes = owned(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(layout.length)));
   auto* frame = reinterpret_cast<uint8_t*>(PyBytes_AS_STRING(bytes.ptr()));
-  write_column_frame(frame, header, layout, name, queue, all, count, index);
+  write_column_frame(frame, header, layout, texts, all, count, index);
   return py::reinterpret_borrow<py::bytes>(bytes);
 }
 

@@ -165,8 +165,7 @@ void address_frame(FrameObject* self, RouteObject* route) {
 
 void start_frame(FrameObject* self, size_t capacity, size_t first, bool may_be_cut) noexcept {
   const RouteObject* route = self->route;
-  self->body.writer = FrameWriter(self->body.memory.data(), capacity, route->name_bytes.text(),
-                                  route->queue_bytes.text(), first, may_be_cut);
+  self->body.writer = FrameWriter(self->body.memory.data(), capacity, route->texts, first, may_be_cut);
 }
 
 void seal_frame(FrameObject* self) noexcept {

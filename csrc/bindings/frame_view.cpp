@@ -80,12 +80,12 @@ py::bytes PyFrameView::derive(const py::object& rows, const py::int_& fid, const
       gathered.emplace_back(view_.columns()[i], chosen);
       all.push_back(gathered.back().column());
     }
-    return new_column_frame(header, view_.name(), view_.queue(), all, chosen.size(),
+    return new_column_frame(header, view_.texts(), all, chosen.size(),
                             [&](size_t i) { return view_.index(chosen[i]); });
   }
-  const FrameLayout layout(view_.name().size(), view_.queue().size(), size, chosen.size(), true);
+  const FrameLayout layout(view_.texts(), size, chosen.size(), true);
   return new_frame(
-      header, layout, view_.name(), view_.queue(), [&](size_t i) { return view_.row(chosen[i]); },
+      header, layout, view_.texts(), [&](size_t i) { return view_.row(chosen[i]); },
       [&](size_t i) { return view_.index(chosen[i]); });
 }
 
@@ -109,6 +109,11 @@ void bind_frame_view(pybind11::module_& module) {
                              })
       .def_property_readonly("name", [text](const PyFrameView& self) { return text(self.view().name()); })
       .def_property_readonly("queue", [text](const PyFrameView& self) { return text(self.view().queue()); })
+      .def_property_readonly("trace",
+                             [](const PyFrameView& self) {
+                               const std::string_view trace = self.view().trace();
+                               return py::bytes(trace.data(), trace.size());
+                             })
       .def_property_readonly("priority", [](const PyFrameView& self) { return self.view().header().priority; })
       .def_property_readonly("attempt", [](const PyFrameView& self) { return self.view().header().attempt; })
       .def_property_readonly("deferrals", [](const PyFrameView& self) { return self.view().header().deferrals; })

@@ -215,7 +215,7 @@ Ref open_frame(RouteObject* route, size_t row) {
   FrameMemory& memory = frame->body.memory;
   size_t capacity = block.size();
   memory.block = std::move(block);
-  const size_t needed = FrameWriter::needed(route->name_bytes.size, route->queue_bytes.size, row, false);
+  const size_t needed = FrameWriter::needed(route->texts, row, false);
   if (needed > capacity) {
     capacity = needed;
     memory.heap.reset(new (std::nothrow) uint8_t[capacity]);

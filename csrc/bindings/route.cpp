@@ -224,23 +224,24 @@ PyObject* route_extend(PyObject* self, PyObject* rows) {
 }
 
 PyObject* route_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  PyObject *box, *name = nullptr, *queue = nullptr, *owner = nullptr, *bind = Py_None;
+  PyObject *box, *name = nullptr, *queue = nullptr, *owner = nullptr, *bind = Py_None, *trace = nullptr;
   int priority = 1, submits = 0, results = 0, detached = 0;
   double delay = 0.0, at = 0.0;
   Py_ssize_t least = 0, most = 65'535;
-  static const char* names[] = {"outbox",   "name",  "queue", "owner",    "priority", "submit", "results",
-                                "detached", "delay", "at",    "min_args", "max_args", "bind",   nullptr};
-  if (PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$UUOipppddnnO:Route", const_cast<char**>(names), state().outbox,
+  static const char* names[] = {"outbox", "name", "queue",    "owner",    "priority", "submit", "results", "detached",
+                                "delay",  "at",   "min_args", "max_args", "bind",     "trace",  nullptr};
+  if (PyArg_ParseTupleAndKeywords(args, kwargs, "O!|$UUOipppddnnOS:Route", const_cast<char**>(names), state().outbox,
                                   &box, &name, &queue, &owner, &priority, &submits, &results, &detached, &delay, &at,
-                                  &least, &most, &bind) == 0)
+                                  &least, &most, &bind, &trace) == 0)
     return nullptr;
   if (name == nullptr || queue == nullptr || owner == nullptr) {
     PyErr_SetString(PyExc_TypeError, "Route() needs name, queue and owner");
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
-    const std::string_view name_text = checked_name(name);
-    const std::string_view queue_text = checked_queue(queue);
+    const Ref context(trace == nullptr ? PyBytes_FromStringAndSize(nullptr, 0) : Py_NewRef(trace));
+    if (!context) return nullptr;
+    const FrameTexts texts{checked_name(name), checked_queue(queue), checked_trace(context.get())};
     if (priority < 0 || priority > 2) throw py::value_error("priority must be between 0 and 2");
     PyObject* self = type->tp_alloc(type, 0);
     if (self == nullptr) return nullptr;
@@ -259,8 +260,8 @@ PyObject* route_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     to->submit = submits != 0;
     to->results = results != 0;
     to->detached = detached != 0;
-    to->name_bytes = {reinterpret_cast<const uint8_t*>(name_text.data()), name_text.size()};
-    to->queue_bytes = {reinterpret_cast<const uint8_t*>(queue_text.data()), queue_text.size()};
+    to->trace = Py_NewRef(context.get());
+    to->texts = texts;
     return self;
   });
 }
@@ -289,6 +290,7 @@ void route_dealloc(PyObject* self) {
   Py_CLEAR(route(self)->owner);
   Py_CLEAR(route(self)->name);
   Py_CLEAR(route(self)->queue);
+  Py_CLEAR(route(self)->trace);
   Py_XDECREF(object(route(self)->outbox));
   type->tp_free(self);
   Py_DECREF(type);
@@ -305,6 +307,7 @@ PyMemberDef route_members[] = {
     {"detached", T_BOOL, offsetof(RouteObject, detached), READONLY, "Whether handlers' calls go out by themselves."},
     {"delay", T_DOUBLE, offsetof(RouteObject, delay), READONLY, "Seconds."},
     {"at", T_DOUBLE, offsetof(RouteObject, at), READONLY, "Seconds since 1970; 0: none."},
+    {"trace", T_OBJECT_EX, offsetof(RouteObject, trace), READONLY, "The context that the calls are sent in."},
     {nullptr, 0, 0, 0, nullptr}};
 
 PyMethodDef route_methods[] = {

@@ -22,8 +22,8 @@ struct RouteObject {
   char submit;
   char results;
   char detached;
-  Bytes name_bytes;  // inside `name` and `queue`
-  Bytes queue_bytes;
+  PyObject* trace;   // bytes
+  FrameTexts texts;  // inside `name`, `queue` and `trace`
 };
 
 }  // namespace ttp::bindings

@@ -9,9 +9,7 @@ namespace {
 constexpr size_t kFirstChildMemory = 1024;
 
 // What a frame takes besides its rows, and a row besides its bytes.
-size_t frame_cost(const RouteObject* route) {
-  return FrameLayout(route->name_bytes.size, route->queue_bytes.size, 0, 0, true).length;
-}
+size_t frame_cost(const RouteObject* route) { return FrameLayout(route->texts, 0, 0, true).length; }
 size_t row_cost(size_t row) { return row + 4; }
 
 bool grow(FrameObject* frame, size_t row) {
@@ -35,8 +33,7 @@ void split_off(FrameObject* frame, size_t first, FrameObject* rest) {
   const size_t count = body.writer.count() - first;
   const size_t begin = first == 0 ? 0 : body.writer.row_end(first - 1);
   const RouteObject* route = frame->route;
-  const FrameLayout layout(route->name_bytes.size, route->queue_bytes.size, body.writer.rows_size() - begin, count,
-                           true);
+  const FrameLayout layout(route->texts, body.writer.rows_size() - begin, count, true);
   rest->body.memory.heap.reset(new uint8_t[layout.length]);
   rest->route = as<RouteObject>(Py_NewRef(object(frame->route)));
   rest->body.header = body.header;
@@ -121,7 +118,7 @@ FrameObject* child_frame(SliceObject* slice, RouteObject* route, size_t row) {
     return nullptr;
   }
   if (frame == nullptr) {
-    const size_t needed = FrameWriter::needed(route->name_bytes.size, route->queue_bytes.size, row, true);
+    const size_t needed = FrameWriter::needed(route->texts, row, true);
     const size_t capacity = needed > kFirstChildMemory ? FrameLayout::padded(needed) : kFirstChildMemory;
     Ref made(object(allocate_frame()));
     if (!made) return nullptr;

@@ -49,6 +49,14 @@ inline std::string_view checked_queue(py::handle queue) {
   return text;
 }
 
+// Valid as long as the bytes object.
+inline std::string_view checked_trace(py::handle trace) {
+  if (!PyBytes_Check(trace.ptr())) throw py::type_error("trace must be bytes");
+  const auto size = static_cast<size_t>(PyBytes_GET_SIZE(trace.ptr()));
+  if (size > kMaxTrace) throw py::value_error("a trace context has at most " + std::to_string(kMaxTrace) + " bytes");
+  return {PyBytes_AS_STRING(trace.ptr()), size};
+}
+
 inline ProducerId checked_producer(py::handle producer) {
   ProducerId id;
   if (static_cast<size_t>(PyBytes_GET_SIZE(producer.ptr())) != id.size())
@@ -59,11 +67,11 @@ inline ProducerId checked_producer(py::handle producer) {
 
 // A whole frame as bytes; ValueError if it would be too long.
 template <typename Row, typename Index>
-py::bytes new_frame(const FrameHeader& header, const FrameLayout& layout, std::string_view name, std::string_view queue,
-                    Row&& row, Index&& index) {
+py::bytes new_frame(const FrameHeader& header, const FrameLayout& layout, const FrameTexts& texts, Row&& row,
+                    Index&& index) {
   if (layout.length > kMaxFrame) throw py::value_error("frame larger than " + std::to_string(kMaxFrame) + " bytes");
   auto bytes = owned(PyBytes_FromStringAndSize(nullptr, static_cast<Py_ssize_t>(layout.length)));
-  write_frame(reinterpret_cast<uint8_t*>(PyBytes_AS_STRING(bytes.ptr())), header, layout, name, queue, row, index);
+  write_frame(reinterpret_cast<uint8_t*>(PyBytes_AS_STRING(bytes.ptr())), header, layout, texts, row, index);
   return py::reinterpret_borrow<py::bytes>(bytes);
 }
 

@@ -21,15 +21,16 @@ void derive(const FrameView& view) {
   header.fid = header.origin == UINT64_MAX ? 1 : header.origin + 1;
   size_t rows = 0;
   for (size_t row = 0; row < view.count(); ++row) rows += view.row(row).size;
-  const ttp::FrameLayout layout(view.name().size(), view.queue().size(), rows, view.count(), true);
+  const ttp::FrameLayout layout(view.texts(), rows, view.count(), true);
   if (layout.length > ttp::kMaxFrame) return;
   std::vector<uint8_t> frame(layout.length);
   ttp::write_frame(
-      frame.data(), header, layout, view.name(), view.queue(), [&](size_t i) { return view.row(i); },
+      frame.data(), header, layout, view.texts(), [&](size_t i) { return view.row(i); },
       [&](size_t i) { return view.index(i); });
   FrameView again;
   CHECK(again.parse(frame.data(), frame.size()) == nullptr);
-  CHECK(again.count() == view.count() && again.name() == view.name() && again.queue() == view.queue());
+  CHECK(again.count() == view.count() && again.name() == view.name() && again.queue() == view.queue() &&
+        again.trace() == view.trace());
   CHECK(again.header().attempt == view.header().attempt && again.header().origin == view.header().origin);
   for (size_t row = 0; row < view.count(); ++row) {
     CHECK(again.index(row) == view.index(row));

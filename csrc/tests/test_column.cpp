@@ -51,9 +51,9 @@ std::vector<uint8_t> frame_of(const std::vector<Column>& columns, size_t count, 
   FrameHeader header;
   header.fid = 7;
   header.origin = origin;
-  const ColumnLayout layout(1, 1, columns, count, header.derived());
+  const ColumnLayout layout({"t", "q", {}}, columns, count, header.derived());
   std::vector<uint8_t> frame(layout.length, 0xee);
-  ttp::write_column_frame(frame.data(), header, layout, "t", "q", columns, count, [](size_t i) { return 2 * i; });
+  ttp::write_column_frame(frame.data(), header, layout, {"t", "q", {}}, columns, count, [](size_t i) { return 2 * i; });
   return frame;
 }
 

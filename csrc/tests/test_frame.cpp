@@ -19,6 +19,8 @@ using ttp::FrameWriter;
 
 constexpr std::string_view kName = "ingest";
 constexpr std::string_view kQueue = "default";
+constexpr std::string_view kTrace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+constexpr ttp::FrameTexts kTexts{kName, kQueue, kTrace};
 
 Bytes bytes_of(const std::string& text) { return {reinterpret_cast<const uint8_t*>(text.data()), text.size()}; }
 
@@ -46,17 +48,17 @@ std::vector<std::string> rows_of(size_t count) {
 std::vector<uint8_t> one_shot(const FrameHeader& header, const std::vector<std::string>& rows) {
   size_t size = 0;
   for (const auto& row : rows) size += row.size();
-  const FrameLayout layout(kName.size(), kQueue.size(), size, rows.size(), header.derived());
+  const FrameLayout layout(kTexts, size, rows.size(), header.derived());
   std::vector<uint8_t> frame(layout.length, 0xee);
   ttp::write_frame(
-      frame.data(), header, layout, kName, kQueue, [&](size_t i) { return bytes_of(rows[i]); },
+      frame.data(), header, layout, kTexts, [&](size_t i) { return bytes_of(rows[i]); },
       [](size_t i) { return 2 * i + 1; });
   return frame;
 }
 
 std::vector<uint8_t> appended(const FrameHeader& header, const std::vector<std::string>& rows, size_t capacity) {
   std::vector<uint8_t> memory(capacity, 0xee);
-  FrameWriter writer(memory.data(), memory.size(), kName, kQueue, 0, false);
+  FrameWriter writer(memory.data(), memory.size(), kTexts, 0, false);
   for (const auto& row : rows) {
     CHECK(writer.fits(row.size()));
     writer.append(bytes_of(row).data, row.size());
@@ -67,7 +69,7 @@ std::vector<uint8_t> appended(const FrameHeader& header, const std::vector<std::
 }
 
 void check_contents(const FrameView& view, const FrameHeader& header, const std::vector<std::string>& rows) {
-  CHECK(view.name() == kName && view.queue() == kQueue && view.count() == rows.size());
+  CHECK(view.name() == kName && view.queue() == kQueue && view.trace() == kTrace && view.count() == rows.size());
   CHECK(view.header().fid == header.fid && view.header().origin == header.origin);
   CHECK(view.header().created_at == header.created_at && view.header().flags == header.flags);
   CHECK(view.header().attempt == header.attempt && view.header().deferrals == header.deferrals);
@@ -104,7 +106,7 @@ void row_by_row_gives_the_same_bytes() {
 
 void a_writer_knows_when_it_is_full() {
   std::vector<uint8_t> memory(1'000, 0xee);
-  FrameWriter writer(memory.data(), memory.size(), kName, kQueue, 0, false);
+  FrameWriter writer(memory.data(), memory.size(), kTexts, 0, false);
   const std::string row(9, 'r');
   while (writer.fits(row.size())) writer.append(bytes_of(row).data, row.size());
   CHECK(writer.needed(row.size()) > 1'000 && writer.needed(0) <= 1'000);
@@ -126,7 +128,7 @@ void a_writer_knows_when_it_is_full() {
 void the_rest_of_a_cut_frame_has_an_index() {
   const auto rows = rows_of(5);
   std::vector<uint8_t> memory(1'000, 0xee);
-  FrameWriter writer(memory.data(), memory.size(), kName, kQueue, 40, true);
+  FrameWriter writer(memory.data(), memory.size(), kTexts, 40, true);
   for (const auto& row : rows) writer.append(bytes_of(row).data, row.size());
   FrameView view;
   CHECK(view.parse(memory.data(), writer.seal(header_of(8, 7))) == nullptr);
@@ -136,7 +138,7 @@ void the_rest_of_a_cut_frame_has_an_index() {
 
 void a_frame_ends_at_the_most_rows() {
   std::vector<uint8_t> memory(1 << 17);
-  FrameWriter writer(memory.data(), memory.size(), kName, kQueue, 0, false);
+  FrameWriter writer(memory.data(), memory.size(), kTexts, 0, false);
   const uint8_t row = 0x90;
   while (writer.fits(1)) writer.append(&row, 1);
   CHECK(writer.count() == ttp::kMaxRows);

@@ -14,17 +14,18 @@ namespace ttp {
 struct ColumnLayout {
   size_t schema = kSchemaHeader;
   size_t columns = 0;
-  size_t name_at, queue_at, schema_at, columns_at, index_at, trailer_at, length;
+  size_t name_at, queue_at, trace_at, schema_at, columns_at, index_at, trailer_at, length;
 
-  ColumnLayout(size_t name, size_t queue, const std::vector<Column>& all, size_t count, bool derived) noexcept {
+  ColumnLayout(const FrameTexts& texts, const std::vector<Column>& all, size_t count, bool derived) noexcept {
     for (const Column& column : all) {
       schema += kSchemaEntry + column.name.size();
       for (const Bytes& bytes : {column.validity, column.data, column.offsets, column.values})
         columns += aligned(bytes.size);
     }
-    name_at = kHeaderSize + kEntrySize * (derived ? 5 : 4);
-    queue_at = name_at + FrameLayout::padded(name);
-    schema_at = queue_at + FrameLayout::padded(queue);
+    name_at = kHeaderSize + kEntrySize * FrameLayout::sections(texts, derived);
+    queue_at = name_at + FrameLayout::padded(texts.name.size());
+    trace_at = queue_at + FrameLayout::padded(texts.queue.size());
+    schema_at = trace_at + FrameLayout::padded(texts.trace.size());
     columns_at = aligned(schema_at + schema);
     index_at = columns_at + columns;
     trailer_at = index_at + (derived ? FrameLayout::padded(2 * count) : 0);
@@ -36,19 +37,22 @@ struct ColumnLayout {
 
 // Writes layout.length bytes. index(i) gives a uint16_t (called where derived).
 template <typename Index>
-void write_column_frame(uint8_t* frame, const FrameHeader& header, const ColumnLayout& layout, std::string_view name,
-                        std::string_view queue, const std::vector<Column>& all, size_t count, Index&& index) noexcept {
+void write_column_frame(uint8_t* frame, const FrameHeader& header, const ColumnLayout& layout, const FrameTexts& texts,
+                        const std::vector<Column>& all, size_t count, Index&& index) noexcept {
   using detail::store_le;
   std::memset(frame, 0, layout.length);
-  detail::write_header(frame, header, Kind::Columns, count, layout.length, header.derived() ? 5 : 4);
+  detail::write_header(frame, header, Kind::Columns, count, layout.length,
+                       FrameLayout::sections(texts, header.derived()));
   uint8_t* entry = frame + kHeaderSize;
-  entry = detail::write_entry(entry, Section::Name, layout.name_at, name.size());
-  entry = detail::write_entry(entry, Section::Queue, layout.queue_at, queue.size());
+  entry = detail::write_entry(entry, Section::Name, layout.name_at, texts.name.size());
+  entry = detail::write_entry(entry, Section::Queue, layout.queue_at, texts.queue.size());
+  if (!texts.trace.empty()) entry = detail::write_entry(entry, Section::Trace, layout.trace_at, texts.trace.size());
   entry = detail::write_entry(entry, Section::Schema, layout.schema_at, layout.schema);
   entry = detail::write_entry(entry, Section::Columns, layout.columns_at, layout.columns);
   if (header.derived()) detail::write_entry(entry, Section::Index, layout.index_at, 2 * count);
-  std::memcpy(frame + layout.name_at, name.data(), name.size());
-  std::memcpy(frame + layout.queue_at, queue.data(), queue.size());
+  std::memcpy(frame + layout.name_at, texts.name.data(), texts.name.size());
+  std::memcpy(frame + layout.queue_at, texts.queue.data(), texts.queue.size());
+  if (!texts.trace.empty()) std::memcpy(frame + layout.trace_at, texts.trace.data(), texts.trace.size());
 
   uint8_t* schema = frame + layout.schema_at;
   store_le(schema, static_cast<uint32_t>(all.size()));

@@ -23,6 +23,7 @@ constexpr size_t kMaxColumnRows = 65'535;  // of a frame of columns
 constexpr size_t kMaxTask = size_t{128} << 10;
 constexpr size_t kMaxDepth = 32;
 constexpr size_t kMaxSections = 16;
+constexpr size_t kMaxTrace = 1024;
 constexpr size_t kHeaderSize = 64;
 constexpr size_t kEntrySize = 16;
 constexpr size_t kTrailerSize = 8;
@@ -47,24 +48,52 @@ struct FrameHeader {
 
 enum class Kind : uint8_t { Rows = 0, Columns = 1 };
 
-enum class Section : uint16_t { Name = 1, Queue = 2, RowEnds = 3, Rows = 4, Index = 5, Schema = 6, Columns = 7 };
+enum class Section : uint16_t {
+  Name = 1,
+  Queue = 2,
+  RowEnds = 3,
+  Rows = 4,
+  Index = 5,
+  Schema = 6,
+  Columns = 7,
+  Trace = 8
+};
+
+// What a frame says of all its tasks in words. They lie in somebody else's memory.
+struct FrameTexts {
+  std::string_view name;
+  std::string_view queue;
+  std::string_view trace;  // the context they were sent in; empty: none
+};
 
 // Where everything lies in a frame; all sizes and offsets in bytes.
 struct FrameLayout {
-  size_t name, queue, rows, ends, index;  // sizes without padding; index 0: not derived
-  size_t name_at, queue_at, rows_at, ends_at, index_at, trailer_at, length;
+  size_t name, queue, trace, rows, ends, index;  // sizes without padding; index 0: not derived; trace 0: none
+  size_t entries;                                // in the directory
+  size_t name_at, queue_at, trace_at, rows_at, ends_at, index_at, trailer_at, length;
 
   static constexpr size_t padded(size_t size) noexcept { return (size + 7) & ~size_t{7}; }
 
-  FrameLayout(size_t name_size, size_t queue_size, size_t rows_size, size_t count, bool derived) noexcept
-      : name(name_size), queue(queue_size), rows(rows_size), ends(4 * count), index(derived ? 2 * count : 0) {
-    name_at = kHeaderSize + kEntrySize * (derived ? 5 : 4);
+  FrameLayout(const FrameTexts& texts, size_t rows_size, size_t count, bool derived) noexcept
+      : name(texts.name.size()),
+        queue(texts.queue.size()),
+        trace(texts.trace.size()),
+        rows(rows_size),
+        ends(4 * count),
+        index(derived ? 2 * count : 0),
+        entries(sections(texts, derived)) {
+    name_at = kHeaderSize + kEntrySize * entries;
     queue_at = name_at + padded(name);
-    rows_at = queue_at + padded(queue);
+    trace_at = queue_at + padded(queue);
+    rows_at = trace_at + padded(trace);
     ends_at = rows_at + padded(rows);
     index_at = ends_at + padded(ends);
     trailer_at = index_at + padded(index);
     length = trailer_at + kTrailerSize;
+  }
+
+  static size_t sections(const FrameTexts& texts, bool derived) noexcept {
+    return size_t{4} + (derived ? 1 : 0) + (texts.trace.empty() ? 0 : 1);
   }
 };
 
@@ -115,19 +144,28 @@ inline void write_trailer(uint8_t* frame, size_t at) noexcept {
 
 }  // namespace detail
 
+// Copies the texts to their places. The memory of an empty view may be none.
+inline void write_texts(uint8_t* frame, const FrameLayout& layout, const FrameTexts& texts) noexcept {
+  std::memcpy(frame + layout.name_at, texts.name.data(), layout.name);
+  std::memcpy(frame + layout.queue_at, texts.queue.data(), layout.queue);
+  if (layout.trace != 0) std::memcpy(frame + layout.trace_at, texts.trace.data(), layout.trace);
+}
+
 // Completes a frame of rows whose sections lie in place: header, directory, padding, trailer.
 inline void finish_frame(uint8_t* frame, const FrameHeader& header, const FrameLayout& layout) noexcept {
-  detail::write_header(frame, header, Kind::Rows, layout.ends / 4, layout.length, layout.index != 0 ? 5 : 4);
+  detail::write_header(frame, header, Kind::Rows, layout.ends / 4, layout.length, layout.entries);
 
   uint8_t* entry = frame + kHeaderSize;
   entry = detail::write_entry(entry, Section::Name, layout.name_at, layout.name);
   entry = detail::write_entry(entry, Section::Queue, layout.queue_at, layout.queue);
+  if (layout.trace != 0) entry = detail::write_entry(entry, Section::Trace, layout.trace_at, layout.trace);
   entry = detail::write_entry(entry, Section::Rows, layout.rows_at, layout.rows);
   entry = detail::write_entry(entry, Section::RowEnds, layout.ends_at, layout.ends);
   if (layout.index != 0) detail::write_entry(entry, Section::Index, layout.index_at, layout.index);
 
   detail::zero_padding(frame, layout.name_at, layout.name);
   detail::zero_padding(frame, layout.queue_at, layout.queue);
+  detail::zero_padding(frame, layout.trace_at, layout.trace);
   detail::zero_padding(frame, layout.rows_at, layout.rows);
   detail::zero_padding(frame, layout.ends_at, layout.ends);
   detail::zero_padding(frame, layout.index_at, layout.index);
@@ -136,10 +174,9 @@ inline void finish_frame(uint8_t* frame, const FrameHeader& header, const FrameL
 
 // Writes a whole frame of layout.length bytes. row(i) gives Bytes, index(i) a uint16_t (called where derived).
 template <typename Row, typename Index>
-void write_frame(uint8_t* frame, const FrameHeader& header, const FrameLayout& layout, std::string_view name,
-                 std::string_view queue, Row&& row, Index&& index) noexcept {
-  std::memcpy(frame + layout.name_at, name.data(), name.size());
-  std::memcpy(frame + layout.queue_at, queue.data(), queue.size());
+void write_frame(uint8_t* frame, const FrameHeader& header, const FrameLayout& layout, const FrameTexts& texts,
+                 Row&& row, Index&& index) noexcept {
+  write_texts(frame, layout, texts);
   size_t end = 0;
   for (size_t i = 0; i < layout.ends / 4; ++i) {
     const Bytes bytes = row(i);
@@ -204,6 +241,8 @@ class FrameView {
   const Columns& columns() const noexcept { return columns_; }  // of a frame of columns
   std::string_view name() const noexcept { return name_.text(); }
   std::string_view queue() const noexcept { return queue_.text(); }
+  std::string_view trace() const noexcept { return trace_.text(); }
+  FrameTexts texts() const noexcept { return {name(), queue(), trace()}; }
 
   size_t row_end(size_t row) const noexcept { return detail::load_le<uint32_t>(ends_.data + 4 * row); }
 
@@ -226,8 +265,8 @@ class FrameView {
     if (sections > kMaxSections) return "too many sections";
     if (begin > end) return "directory exceeds the frame";
     Bytes schema, columns;
-    Bytes* const known[] = {&name_, &queue_, &ends_, &rows_, &index_, &schema, &columns};
-    name_ = queue_ = ends_ = rows_ = index_ = {};
+    Bytes* const known[] = {&name_, &queue_, &ends_, &rows_, &index_, &schema, &columns, &trace_};
+    name_ = queue_ = ends_ = rows_ = index_ = trace_ = {};
     for (size_t i = 0; i < sections; ++i) {
       const uint8_t* entry = data + kHeaderSize + kEntrySize * i;
       const size_t type = load_le<uint16_t>(entry);
@@ -237,13 +276,14 @@ class FrameView {
         if (load_le<uint16_t>(entry - kEntrySize * (j + 1)) == type) return "section occurs twice";
       if (offset % 8 != 0) return "section is not aligned";
       if (offset < begin || offset > end || length > end - offset) return "section lies outside the frame";
-      if (type == 0 || type > 7) continue;
+      if (type == 0 || type > 8) continue;
       if (load_le<uint16_t>(entry + 2) != 0) return "unknown section encoding";
       if (load_le<uint32_t>(entry + 12) != length) return "section's raw length differs from its length";
       *known[type - 1] = {data + offset, length};
     }
     if (!is_name(name_.text())) return "no valid name";
     if (!is_queue(queue_.text())) return "no valid queue";
+    if (trace_.size > kMaxTrace) return "trace context too long";
     const char* why = columnar() ? parse_columns(schema, columns) : parse_rows();
     if (why != nullptr) return why;
     if ((index_.data != nullptr) != header_.derived()) return "index does not match the origin";
@@ -273,7 +313,7 @@ class FrameView {
   Kind kind_ = Kind::Rows;
   size_t count_ = 0;
   Columns columns_;
-  Bytes name_, queue_, rows_, ends_, index_;
+  Bytes name_, queue_, rows_, ends_, index_, trace_;
 };
 
 }  // namespace ttp

@@ -15,25 +15,19 @@ class FrameWriter {
  public:
   FrameWriter() noexcept = default;
 
+  // texts: of them, only the sizes are needed later on.
   // first: the index in the origin frame of the first row; not 0: this is the rest of a frame that was cut.
   // may_be_cut: keep room for the index section that the rest will have.
-  FrameWriter(uint8_t* memory, size_t capacity, std::string_view name, std::string_view queue, size_t first,
-              bool may_be_cut) noexcept
-      : memory_(memory),
-        capacity_(capacity & ~size_t{7}),
-        name_size_(name.size()),
-        queue_size_(queue.size()),
-        first_(first),
-        may_be_cut_(may_be_cut) {
+  FrameWriter(uint8_t* memory, size_t capacity, const FrameTexts& texts, size_t first, bool may_be_cut) noexcept
+      : memory_(memory), capacity_(capacity & ~size_t{7}), texts_(texts), first_(first), may_be_cut_(may_be_cut) {
     const FrameLayout layout = this->layout(0, 0, derived());
     rows_at_ = layout.rows_at;
-    std::memcpy(memory_ + layout.name_at, name.data(), name.size());
-    std::memcpy(memory_ + layout.queue_at, queue.data(), queue.size());
+    write_texts(memory_, layout, texts);
   }
 
   // Bytes that a frame of one row needs; what the memory must hold at least.
-  static size_t needed(size_t name, size_t queue, size_t row, bool may_be_cut) noexcept {
-    return FrameLayout(name, queue, row, 1, may_be_cut).length;
+  static size_t needed(const FrameTexts& texts, size_t row, bool may_be_cut) noexcept {
+    return FrameLayout(texts, row, 1, may_be_cut).length;
   }
 
   // The index in the origin frame of row 0.
@@ -102,15 +96,12 @@ class FrameWriter {
 
  private:
   bool derived() const noexcept { return first_ != 0; }
-  FrameLayout layout(size_t rows, size_t count, bool derived) const noexcept {
-    return {name_size_, queue_size_, rows, count, derived};
-  }
+  FrameLayout layout(size_t rows, size_t count, bool derived) const noexcept { return {texts_, rows, count, derived}; }
   uint8_t* end_slot(size_t row) const noexcept { return memory_ + capacity_ - 4 * (row + 1); }
 
   uint8_t* memory_ = nullptr;
   size_t capacity_ = 0;
-  size_t name_size_ = 0;
-  size_t queue_size_ = 0;
+  FrameTexts texts_;
   size_t rows_at_ = 0;
   size_t rows_size_ = 0;
   size_t count_ = 0;

@@ -21,6 +21,7 @@ from ttp.producer.producer import OnFull
 from ttp.producer.task import Target
 from ttp.results import ResultOwner, ResultReader
 from ttp.task import PRIORITIES, Priority, TaskId
+from ttp.tracing import Tracing
 from ttp.worker.batch import Batch
 from ttp.worker.handler import Handler, Lifespan
 
@@ -88,6 +89,7 @@ class App:
             the server, "fsync" a power cut, "replica" the loss of the server. ServerRefused where it cannot give that.
         signing_key: signs all frames and results with HMAC-SHA256, and refuses others: at least 32 secret bytes,
             or `SigningKeys` that rotate; None: $TTP_SIGNING_KEYS, else nothing is signed.
+        tracing: make spans of OpenTelemetry where tasks are sent and run (`ttp[otel]`).
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class App:
         producer: str | None = None,
         durability: "Durability" = "memory",
         signing_key: "bytes | SigningKeys | None" = None,
+        tracing: bool = False,
     ) -> None:
         check_name("app", name)
         if on_full not in get_args(OnFull):
@@ -127,6 +130,7 @@ class App:
         self.imports = tuple(imports)
         self.clock = Clock()
         self._signing = _signing(signing_key)
+        self._tracing = Tracing() if tracing else None
         self._retry = retry
         self._result_ttl = result_ttl
         self._handlers: dict[str, Handler] = {}
@@ -219,6 +223,7 @@ class App:
             timeout=timeout,
             result_ttl=ttl,
             breaker=breaker,
+            tracing=self._tracing,
         )
         self._add(handler)
         signature = inspect.signature(function)
@@ -254,6 +259,7 @@ class App:
                 row=argument_converter(row) or row,
                 max_events=max_events,
                 breaker=breaker,
+                tracing=self._tracing,
             )
             self._add(handler)
             signature = inspect.signature(row)
@@ -305,6 +311,7 @@ class App:
             results=result_ttl > 0,
             signature=signature,
             priority=PRIORITIES[priority],
+            tracing=self._tracing,
         )
 
     # sending
@@ -358,6 +365,8 @@ class App:
         """Flush, for at most timeout seconds, and end all threads and connections. Logs what was not accepted."""
         self._producer.close(timeout)
         self._reader.close()
+        if self._tracing is not None:
+            self._tracing.flush()
 
     def __enter__(self) -> Self:
         return self

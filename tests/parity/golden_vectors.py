@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\nvendor=value"
+
 
 def build(twin: Any) -> dict[str, bytes]:
     """Name → bytes."""
@@ -31,6 +33,7 @@ def build(twin: Any) -> dict[str, bytes]:
         "plain": first,
         "results": results,
         "derived": derived,
+        "traced": twin.FrameView(twin.encode_frame(plain, fid=8, trace=TRACE, **common)).derive([1], fid=9),
         "columns": build_columns(twin),
         "value": twin.pack(value),
         "block": settled(twin, twin.FrameView(results).derive([0], fid=9)) + settled(twin, first_with_results(twin)),
@@ -90,7 +93,8 @@ def describe(twin: Any, name: str, data: bytes) -> dict[str, Any]:
         return {"results": [repr(item) for item in twin.ResultBlock(data).items()]}
     view = twin.FrameView(data)
     rows = [[view.index(i), repr(view.arguments(i))] for i in range(len(view))]
-    return {field: getattr(view, field) for field in FIELDS} | {"producer": view.producer.hex(), "rows": rows}
+    more = {"producer": view.producer.hex(), "rows": rows, **({"trace": view.trace.decode()} if view.trace else {})}
+    return {field: getattr(view, field) for field in FIELDS} | more
 
 
 def main() -> None:

@@ -40,6 +40,7 @@ def frames(draw: st.DrawFn) -> dict[str, Any]:
         "crashes": draw(st.integers(0, 255)),
         "created_at": draw(st.integers(0, 2**63 - 1)),
         "flags": draw(st.sampled_from([0, 1])),
+        "trace": draw(st.one_of(st.just(b""), st.binary(max_size=70))),
     }
 
 
@@ -63,7 +64,7 @@ def test_frames_agree_and_are_read(both: Twins, frame: dict[str, Any]) -> None:
     for twin in both:
         view = twin.FrameView(data)
         assert len(view) == len(frame["rows"])
-        for name in ("name", "queue", "fid", "producer", "priority", "attempt", "deferrals", "crashes", "created_at"):
+        for name in frame.keys() - {"rows", "origin", "index"}:
             assert getattr(view, name) == frame[name]
         assert view.origin == (frame["origin"] or frame["fid"])
         assert view.results == bool(frame["flags"])
@@ -84,7 +85,7 @@ def test_derived_frames_agree(both: Twins, frame: dict[str, Any], data: st.DataO
     assert derived[0] == derived[1]
     before, after = both[0].FrameView(encoded), both[0].FrameView(derived[0])
     assert [after.index(i) for i in range(len(rows))] == [before.index(row) for row in rows]
-    assert (after.origin, after.fid) == (before.origin, 78)
+    assert (after.origin, after.fid, after.trace) == (before.origin, 78, before.trace)
     assert after.attempt == changes.get("attempt", before.attempt)
 
 
@@ -109,6 +110,7 @@ def test_what_does_not_fit_the_format(both: Twins) -> None:
         ([row], {"priority": 3}),
         ([row], {"attempt": 0}),
         ([row], {"flags": 2}),
+        ([row], {"trace": bytes(1025)}),
     ]:
         for twin in both:
             with pytest.raises(ValueError, match=r"\w"):
@@ -156,7 +158,7 @@ def judge(twin: Any, data: bytes) -> Any:
             rows.append(repr(view.arguments(i)))
         except CorruptFrame as error:
             rows.append(str(error))
-    return view.name, view.queue, view.fid, view.origin, rows, [view.index(i) for i in range(len(view))]
+    return view.name, view.queue, view.trace, view.fid, view.origin, rows, [view.index(i) for i in range(len(view))]
 
 
 def test_every_truncation_of_one_frame(backend: Any) -> None:

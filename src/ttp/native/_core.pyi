@@ -55,6 +55,7 @@ def encode_frame(
     crashes: int = 0,
     created_at: int = 0,
     flags: int = 0,
+    trace: bytes = b"",  # the context the tasks were sent in, at most 1,024 bytes; empty: none
 ) -> bytes:
     """A whole frame from encoded rows. ValueError for what does not fit the format."""
 
@@ -69,6 +70,7 @@ def encode_columns(
     priority: int = 1,
     created_at: int = 0,
     flags: int = 0,
+    trace: bytes = b"",
 ) -> bytes:
     """A whole frame of columns. ValueError for what does not fit the format."""
 
@@ -151,6 +153,8 @@ class FrameView:
     def flags(self) -> int: ...
     @property
     def results(self) -> bool: ...  # the RESULTS flag
+    @property
+    def trace(self) -> bytes: ...
     def index(self, row: int, /) -> int:
         """The index of a row's task in its origin frame."""
 
@@ -279,6 +283,7 @@ class Route:
         bind: Callable[[tuple[Any, ...], dict[str, Any]], tuple[tuple[Any, ...], dict[str, Any]]] | None = None,
         # called where there are keywords or the number of arguments lies outside min_args..max_args;
         # None: any call is taken as it is
+        trace: bytes = b"",  # of every frame of this route
     ) -> None: ...
     name: Final[str]
     queue: Final[str]
@@ -289,6 +294,7 @@ class Route:
     detached: Final[bool]
     delay: Final[float]
     at: Final[float]
+    trace: Final[bytes]
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any: ...
     def append(self, /, *args: Any, **kwargs: Any) -> tuple[FrameWriter, TaskHandle[Any]]:
         """Like a call, but on_submit is not called: the frame and the handle."""

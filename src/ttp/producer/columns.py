@@ -56,6 +56,7 @@ def frame_of(route: Route, columns: Iterable[Buffers], count: int, producer: byt
         producer=producer,
         priority=route.priority,
         created_at=time.time_ns() // 1000 + offset_us,
+        trace=route.trace,
     )
     return ColumnFrame(route, fid, count, data)
 
@@ -86,15 +87,15 @@ def frames(route: Route, columns: Sequence[Column], producer: bytes, offset_us: 
             spans += [(middle, stop), (start, middle)]
 
 
-def submit(target: "Target", route: Route, row: Callable[..., Any], table: Any, given: Mapping[str, Any]) -> None:
-    """See `BatchTask.submit_columns`."""
+def submit(target: "Target", route: Route, row: Callable[..., Any], table: Any, given: Mapping[str, Any]) -> int:
+    """See `BatchTask.submit_columns`. Returns how many events there were."""
     if table is not None:
         from ttp.columns.arrow import columns_in  # noqa: PLC0415 - needs pyarrow, which is an extra
 
         given = {**columns_in(table), **given}
     columns = columns_of(fields_of(row), given)
-    if not len(columns[0]):
-        return
+    if not (events := len(columns[0])):
+        return 0
     producer = target.producer
     outbox = producer.outbox
     made = frames(route, columns, outbox.producer, outbox.offset_us)
@@ -102,7 +103,7 @@ def submit(target: "Target", route: Route, row: Callable[..., Any], table: Any, 
         for frame in made:
             view = FrameView(bytes(frame.data()))
             route.extend(view.arguments(event)[0] for event in range(len(view)))
-        return
+        return events
     sent: list[FrameWriter] = []
     try:
         for frame in made:
@@ -113,3 +114,4 @@ def submit(target: "Target", route: Route, row: Callable[..., Any], table: Any, 
     except TtpError as error:
         error.accepted = sum(len(frame) for frame in sent if frame.outcome is True)  # type: ignore[attr-defined]
         raise
+    return events

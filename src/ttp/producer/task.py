@@ -3,13 +3,19 @@
 import inspect
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from ttp.native import FrameWriter, Route, TaskHandle, scope
 from ttp.producer.producer import Producer
+from ttp.producer.traced import Traced
 from ttp.task import PRIORITIES, Priority
+from ttp.tracing import BATCH, MESSAGE, Tracing
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -26,6 +32,7 @@ class Target:
         owner: answers for the results of the handles (`ttp.results`).
         results: whether outcomes of submitted tasks are kept.
         signature: of the handler; None where only the name is known.
+        tracing: makes a span of each sending; None: none are made.
     """
 
     producer: Producer
@@ -38,9 +45,10 @@ class Target:
     delay: float = 0.0
     at: float = 0.0
     detached: bool = False
+    tracing: Tracing | None = None
 
-    def route(self, *, submit: bool) -> Route:
-        """The native end of `submit` or `emit`."""
+    def route(self, *, submit: bool, trace: bytes = b"") -> Route:
+        """The native end of `submit` or `emit`, whose frames carry this context."""
         least, most, bind = _arity(self.name, self.signature)
         return Route(
             self.producer.outbox,
@@ -56,6 +64,7 @@ class Target:
             min_args=least,
             max_args=most,
             bind=bind,
+            trace=trace,
         )
 
 
@@ -64,10 +73,13 @@ class Task(Generic[P, R]):
 
     def __init__(self, target: Target) -> None:
         self._target = target
+        self._traced = None if target.tracing is None else Traced(target.tracing, target)
         if not TYPE_CHECKING:
             # Native callables: an attribute look-up and a C call, no Python frame between.
             self.submit = target.route(submit=True)
             self.emit = target.route(submit=False)
+            if self._traced is not None:
+                self.submit, self.emit = self._traced.submit, self._traced.emit
 
     @property
     def name(self) -> str:
@@ -106,9 +118,12 @@ class Task(Generic[P, R]):
 
     async def asubmit(self, *args: P.args, **kwargs: P.kwargs) -> TaskHandle[R]:
         """`submit` for event loops."""
-        frame, handle = self._route.append(*args, **kwargs)
-        if not self._in_handler():
-            await _accepted(self._target.producer, frame)
+        with self._sending() as (route, span):
+            frame, handle = route.append(*args, **kwargs)
+            if span is not None:
+                span.set_attribute(MESSAGE, handle.id)
+            if not self._in_handler():
+                await _accepted(self._target.producer, frame)
         return handle
 
     def submit_many(self, rows: Iterable[tuple[Any, ...]]) -> Sequence[TaskHandle[R]]:
@@ -117,16 +132,19 @@ class Task(Generic[P, R]):
         An error names the row. The rows before it are sent all the same: the exception's ``accepted``
         attribute holds their handles.
         """
-        error: Exception | None = None
-        try:
-            spans = self._route.extend(rows)
-        except Exception as exception:
-            spans = getattr(exception, "spans", [])
-            error = exception
-        if not self._in_handler():
-            for frame, _, _ in spans:
-                self._target.producer.accept(frame)
-        handles = _Handles[R](self._target.owner, [(frame.origin, first, count) for frame, first, count in spans])
+        with self._sending() as (route, span):
+            error: Exception | None = None
+            try:
+                parts = route.extend(rows)
+            except Exception as exception:
+                parts = getattr(exception, "spans", [])
+                error = exception
+            if not self._in_handler():
+                for frame, _, _ in parts:
+                    self._target.producer.accept(frame)
+            handles = _Handles[R](self._target.owner, [(frame.origin, first, count) for frame, first, count in parts])
+            if span is not None:
+                span.set_attribute(BATCH, len(handles))
         if error is not None:
             error.accepted = handles  # type: ignore[attr-defined]
             raise error
@@ -163,9 +181,11 @@ class Task(Generic[P, R]):
             target = replace(target, delay=0.0, at=at.timestamp())
         return Task(target)
 
-    @property
-    def _route(self) -> Route:
-        return self.submit  # type: ignore[return-value]
+    def _sending(self, *, submit: bool = True) -> "AbstractContextManager[tuple[Route, Span | None]]":
+        """The route to send by, in a producer's span where there are any."""
+        if self._traced is not None:
+            return self._traced.sending(submit=submit)
+        return nullcontext(((self.submit if submit else self.emit), None))  # type: ignore[arg-type]
 
     def _in_handler(self) -> bool:
         return not self._target.detached and scope.get() is not None
@@ -215,7 +235,10 @@ class BatchTask(Task[P, None], Generic[P, Row]):
         """
         from ttp.producer.columns import submit  # noqa: PLC0415 - needs NumPy, which is an extra
 
-        submit(self._target, self.emit, self._row, table, columns)  # type: ignore[arg-type]
+        with self._sending(submit=False) as (route, span):
+            events = submit(self._target, route, self._row, table, columns)
+            if span is not None:
+                span.set_attribute(BATCH, events)
 
 
 class _Handles(Sequence[TaskHandle[R]]):

@@ -12,6 +12,7 @@ from ttp.native import BACK, DONE, Slice, scope
 from ttp.worker.guard import Guard
 from ttp.worker.job import BackToQueue, Job
 from ttp.worker.runners import end_slice
+from ttp.worker.traced import span_of
 
 
 class AsyncRunner:
@@ -74,6 +75,15 @@ class AsyncRunner:
         self._fill()
 
     async def _run(self, job: Job, part: Slice) -> None:
+        if job.handler.tracing is None:
+            await self._run_row(job, part)
+        else:
+            with span_of(job.handler.tracing, job, part):
+                await self._run_row(job, part)
+        if end_slice(job):
+            self.ended(job)
+
+    async def _run_row(self, job: Job, part: Slice) -> None:
         scope.set(part)
         row = part.next
         breaker = job.handler.breaker
@@ -98,5 +108,3 @@ class AsyncRunner:
             part.finish(row, outcome)
         if guard is not None:
             guard.ended()
-        if end_slice(job):
-            self.ended(job)

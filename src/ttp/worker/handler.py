@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from ttp.policy import CircuitBreaker, RetryPolicy
+from ttp.tracing import Tracing
 
 Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 """Makes what a worker process enters when it begins, and leaves when it ends."""
@@ -23,6 +24,7 @@ class Handler:
         row: makes the events of a batch handler.
         breaker: of the dependency it calls.
         max_events: most events in one call of a batch handler.
+        tracing: makes a span of each run; None: none are made.
     """
 
     name: str
@@ -35,3 +37,4 @@ class Handler:
     row: Callable[..., Any] | None = None
     max_events: int = 4096
     breaker: CircuitBreaker | None = None
+    tracing: Tracing | None = None

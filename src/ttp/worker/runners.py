@@ -9,6 +9,7 @@ from ttp.native import Queue, Slice
 from ttp.worker.batch_runner import run_batch
 from ttp.worker.guard import Guard
 from ttp.worker.job import Job
+from ttp.worker.traced import span_of
 
 MAX_SLICE_ROWS = 64
 SLICE_SECONDS = 0.001
@@ -24,6 +25,14 @@ def run_slice(job: Job, part: Slice, relieve: Relieve) -> None:
     Args:
         relieve: commits what has been done so far; called when results and children grow large.
     """
+    if job.handler.tracing is None:
+        _run(job, part, relieve)
+    else:
+        with span_of(job.handler.tracing, job, part):
+            _run(job, part, relieve)
+
+
+def _run(job: Job, part: Slice, relieve: Relieve) -> None:
     breaker = job.handler.breaker
     guard = None if breaker is None else Guard(breaker, job, part)
     on_error = partial(job.failed, part) if guard is None else guard.failed

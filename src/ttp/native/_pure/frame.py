@@ -16,18 +16,19 @@ MAX_FRAME = 1_048_576
 MAX_ROWS = 4_096
 RESULTS = 0x01
 MAX_SECTIONS = 16
+MAX_TRACE = 1024
 
 HEADER = struct.Struct("<4sBBHHBBIQQ12sHHQIHH")
 ENTRY = struct.Struct("<HHIII")
 TRAILER = 8
-NAME, QUEUE, ROW_ENDS, ROWS, INDEX, SCHEMA, COLUMNS = range(1, 8)
+NAME, QUEUE, ROW_ENDS, ROWS, INDEX, SCHEMA, COLUMNS, TRACE = range(1, 9)
 
 _QUEUE = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 
 
-def frame_size(name: bytes, queue: bytes, rows_size: int, count: int, *, derived: bool) -> int:
+def frame_size(name: bytes, queue: bytes, trace: bytes, rows_size: int, count: int, *, derived: bool) -> int:
     """Bytes of a whole frame."""
-    sizes = [len(name), len(queue), rows_size, 4 * count] + [2 * count] * derived
+    sizes = [len(name), len(queue), rows_size, 4 * count] + [2 * count] * derived + [len(trace)] * bool(trace)
     return HEADER.size + ENTRY.size * len(sizes) + sum(map(_padded, sizes)) + TRAILER
 
 
@@ -46,6 +47,7 @@ def encode_frame(
     crashes: int = 0,
     created_at: int = 0,
     flags: int = 0,
+    trace: bytes = b"",
 ) -> bytes:
     """See `_core.pyi`."""
     _within(fid, 1, 2**64 - 1, "fid")
@@ -61,7 +63,7 @@ def encode_frame(
         raise ValueError("unknown required flag")
     if len(producer) != 12:
         raise ValueError("a producer id has 12 bytes")
-    name_raw, queue_raw = _name(name), _queue(queue)
+    texts = _texts(name, queue, trace)
     rows = tuple(rows)
     if not 1 <= len(rows) <= MAX_ROWS:
         raise ValueError("a frame holds 1 to 4096 rows")
@@ -74,7 +76,7 @@ def encode_frame(
     if (index is None) == derived:
         raise ValueError("index is required exactly where origin differs from fid")
     body = b"".join(rows)
-    sections = [(NAME, name_raw), (QUEUE, queue_raw), (ROWS, body), (ROW_ENDS, _ends(rows))]
+    sections = [*texts, (ROWS, body), (ROW_ENDS, _ends(rows))]
     if index is not None:
         sections.append((INDEX, _indices(index, len(rows))))
     numbers = (flags, HEADER.size, priority, crashes, len(rows), fid, origin, producer, attempt, deferrals, created_at)
@@ -92,6 +94,7 @@ def encode_columns(
     priority: int = 1,
     created_at: int = 0,
     flags: int = 0,
+    trace: bytes = b"",
 ) -> bytes:
     """See `_core.pyi`."""
     _within(fid, 1, 2**64 - 1, "fid")
@@ -102,11 +105,11 @@ def encode_columns(
         raise ValueError("unknown required flag")
     if len(producer) != 12:
         raise ValueError("a producer id has 12 bytes")
-    names = (NAME, _name(name)), (QUEUE, _queue(queue))
+    texts = _texts(name, queue, trace)
     _within(count, 1, columnar.MAX_COLUMN_ROWS, "count")
     schema, buffers = columnar.sections(columnar.checked(columns, count))
     numbers = (flags, HEADER.size, priority, 0, count, fid, fid, producer, 1, 0, created_at)
-    return _assemble(1, numbers, [*names, (SCHEMA, schema), (COLUMNS, buffers)])
+    return _assemble(1, numbers, [*texts, (SCHEMA, schema), (COLUMNS, buffers)])
 
 
 def _assemble(kind: int, numbers: tuple[Any, ...], sections: Sequence[tuple[int, bytes]]) -> bytes:
@@ -154,6 +157,8 @@ class FrameView:
         found = self._sections(sections)
         self.name = _checked_text(found.get(NAME), _name, "no valid name")
         self.queue = _checked_text(found.get(QUEUE), _queue, "no valid queue")
+        self.trace = bytes(found.get(TRACE, b""))
+        _refuse_if(len(self.trace) > MAX_TRACE, "trace context too long")
         self._columns: list[columnar.Column] = []
         if self.columnar:
             self._columns = self._check_columns(found.get(SCHEMA), found.get(COLUMNS))
@@ -174,7 +179,7 @@ class FrameView:
             seen.add(kind)
             _refuse_if(offset % 8, "section is not aligned")
             _refuse_if(offset < begin or offset > end or length > end - offset, "section lies outside the frame")
-            if NAME <= kind <= COLUMNS:
+            if NAME <= kind <= TRACE:
                 _refuse_if(encoding, "unknown section encoding")
                 _refuse_if(raw != length, "section's raw length differs from its length")
                 found[kind] = memoryview(data)[offset : offset + length]
@@ -269,6 +274,7 @@ class FrameView:
             crashes=self.crashes if crashes is None else crashes,
             created_at=self.created_at,
             flags=self.flags,
+            trace=self.trace,
         )
 
     def _derive_columns(
@@ -282,9 +288,9 @@ class FrameView:
         _within(crashes, 0, 0xFF, "crashes")
         schema, buffers = columnar.sections([column.gather(rows) for column in self._columns])
         index = _indices([self.index(row) for row in rows], len(rows))
-        names = (NAME, self.name.encode()), (QUEUE, self.queue.encode())
         numbers = (self.flags, HEADER.size, self.priority, crashes, len(rows), fid, self.origin, self.producer)
-        sections = [*names, (SCHEMA, schema), (COLUMNS, buffers), (INDEX, index)]
+        texts = _texts(self.name, self.queue, self.trace)
+        sections = [*texts, (SCHEMA, schema), (COLUMNS, buffers), (INDEX, index)]
         return _assemble(1, (*numbers, attempt, deferrals, self.created_at), sections)
 
     def _check_row(self, row: int) -> None:
@@ -322,6 +328,16 @@ def _within(value: int, low: int, high: int, what: str) -> None:
         raise TypeError(f"{what} must be an int")
     if not low <= value <= high:
         raise ValueError(f"{what} must be between {low} and {high}")
+
+
+def _texts(name: str, queue: str, trace: bytes) -> list[tuple[int, bytes]]:
+    """The sections of what a frame says of all its tasks in words."""
+    sections = [(NAME, _name(name)), (QUEUE, _queue(queue))]
+    if not isinstance(trace, bytes):
+        raise TypeError("trace must be bytes")
+    if len(trace) > MAX_TRACE:
+        raise ValueError(f"a trace context has at most {MAX_TRACE} bytes")
+    return [*sections, (TRACE, trace)] if trace else sections
 
 
 def _name(name: str) -> bytes:

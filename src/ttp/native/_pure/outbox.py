@@ -174,10 +174,13 @@ class Route:
         min_args: int = 0,
         max_args: int = 65_535,
         bind: Callable[[tuple[Any, ...], dict[str, Any]], Arguments] | None = None,
+        trace: bytes = b"",
     ) -> None:
-        encode_frame([b"\x90"], name=name, queue=queue, fid=1, producer=bytes(12), priority=priority)  # checks them
+        encode_frame(  # checks them
+            [b"\x90"], name=name, queue=queue, fid=1, producer=bytes(12), priority=priority, trace=trace
+        )
         self.outbox = outbox
-        self.raw = name.encode(), queue.encode()
+        self.raw = name.encode(), queue.encode(), trace
         self.name: Final = name
         self.queue: Final = queue
         self.owner: Final = owner
@@ -187,6 +190,7 @@ class Route:
         self.delay: Final = delay
         self.at: Final = at
         self.submit: Final = submit
+        self.trace: Final = trace
         self._min_args = min_args
         self._max_args = max_args
         self._bind = bind

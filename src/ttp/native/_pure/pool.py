@@ -101,6 +101,7 @@ class FrameWriter:
                 priority=self.route.priority,
                 created_at=self._created_at,
                 flags=RESULTS if self.route.results else 0,
+                trace=self.route.trace,
             )
             self._count = len(self.rows)
 
