@@ -43,7 +43,6 @@ class Traced:
 
     def spans(self, name: str, count: int) -> list[Any]:
         """The spans of this name, once there are so many."""
-
         until(lambda: len(self.finished(name)) >= count)
         assert len(self.finished(name)) == count
         return self.finished(name)
