@@ -27,14 +27,14 @@ def free_port() -> int:
 
 def get(port: int, path: str) -> tuple[int, str]:
     """Status and body; OSError if nobody answers."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
     with contextlib.closing(connection):
         connection.request("GET", path)
         response = connection.getresponse()
         return response.status, response.read().decode()
 
 
-def until(look: Callable[[], T], seconds: float = 30.0) -> T:
+def until(look: Callable[[], T], seconds: float = 60.0) -> T:
     """What `look` gives as soon as it is true; fails with what it gave last."""
     deadline = time.monotonic() + seconds
     seen: object = None
@@ -81,7 +81,7 @@ def http_command(*command: str) -> Iterator[int]:
         until(lambda: get(port, "/livez")[0] == 200)
         yield port
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
     finally:
         process.kill()
@@ -96,7 +96,7 @@ def http_worker(url: str, *options: str) -> Iterator[int]:
     try:
         yield port
         process.terminate()
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=60)
         assert process.returncode == 0, said
     finally:
         process.kill()

@@ -45,7 +45,7 @@ class Browser:
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self._ids = itertools.count(1)
         self.errors: list[str] = []
-        self._socket = websocket.create_connection(self._endpoint(), timeout=30)
+        self._socket = websocket.create_connection(self._endpoint(), timeout=120)
         targets = self._call("Target.getTargets")["targetInfos"]
         (target,) = [target["targetId"] for target in targets if target["type"] == "page"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
@@ -54,7 +54,7 @@ class Browser:
 
     def _endpoint(self) -> str:
         file = self._profile / "DevToolsActivePort"
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (file.exists() and len(lines := file.read_text().splitlines()) == 2):
             assert self._process.poll() is None, "Chromium ended"
             assert time.monotonic() < deadline, "Chromium does not start"
@@ -89,7 +89,7 @@ class Browser:
         assert "exceptionDetails" not in out, out
         return out["result"].get("value")
 
-    def wait(self, script: str, seconds: float = 20) -> Any:
+    def wait(self, script: str, seconds: float = 60) -> Any:
         """The expression's value once it is true."""
         deadline = time.monotonic() + seconds
         while not (value := self.run(script)):
@@ -101,15 +101,22 @@ class Browser:
         return str(self.run("document.body.innerText"))
 
     def click(self, selector: str) -> None:
-        """A real click in the middle of an element."""
+        """A real click in the middle of an element; again if the page has moved it away meanwhile."""
         place = f"document.querySelector({json.dumps(selector)})"
-        self.wait(f"!!{place}")
-        x, y = self.run(
-            f"(e => {{ e.scrollIntoView({{block: 'center'}}); const r = e.getBoundingClientRect();"
-            f" return [r.x + r.width / 2, r.y + r.height / 2]; }})({place})"
-        )
-        for kind in ("mousePressed", "mouseReleased"):
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+        deadline = time.monotonic() + 30
+        while True:
+            self.wait(f"!!{place}")
+            x, y = self.run(
+                "(e => { window.hit = false;"
+                " e.addEventListener('click', () => { window.hit = true; }, {once: true});"
+                " e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect();"
+                f" return [r.x + r.width / 2, r.y + r.height / 2]; }})({place})"
+            )
+            for kind in ("mousePressed", "mouseReleased"):
+                self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+            if self.run("window.hit"):
+                return
+            assert time.monotonic() < deadline, f"{selector} cannot be clicked; the page shows: {self.text()}"
 
     def key(self, name: str) -> None:
         """Press a key: Enter, Tab or Escape."""
@@ -132,6 +139,6 @@ class Browser:
 
     def close(self) -> None:
         self._socket.close()
-        self._process.terminate()
-        self._process.wait(10)
+        self._process.kill()
+        self._process.wait()
         shutil.rmtree(self._profile, ignore_errors=True)

@@ -51,7 +51,7 @@ class StatusPage:
 
     def state(self, when: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
         """What it shows, once that is so."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             state: dict[str, Any] = json.loads(self.ask("/api/state")[2])
             if when(state):
@@ -72,6 +72,6 @@ class StatusPage:
         """Its exit code."""
         self.process.send_signal(how)
         assert self.process.stderr is not None
-        code = self.process.wait(20)
+        code = self.process.wait(60)
         assert "Traceback" not in self.process.stderr.read()
         return code
