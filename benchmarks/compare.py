@@ -13,7 +13,18 @@ from pathlib import Path
 from typing import Any
 
 MORE_IS_BETTER = {"rate", "emit_rate", "submit_rate", "drain_rate", "mb_per_second", "single", "bulk", "drain"}
-LESS_IS_BETTER = {"p50", "p99", "submit_p50", "submit_p99", "stored", "import_ttp", "ns", "memory", "bytes_per_task"}
+LESS_IS_BETTER = {
+    "p50",
+    "p99",
+    "submit_p50",
+    "submit_p99",
+    "stored",
+    "import_ttp",
+    "ns",
+    "memory",
+    "bytes_per_task",
+    "bytes_in_bulk",
+}
 LESS_IS_BETTER_IN = {"by_stage", "by_process"}
 MORE_IS_BETTER_IN = {"rates"}
 NAMED_BY = ("what", "policy", "bytes", "group", "name")

@@ -65,8 +65,8 @@ PEERS = """## Beside other task queues
 `make bench-peers`: the same server, the same no-op task with one argument, one worker (as many processes and threads \
 as the configuration below says), each peer in the fastest configuration its documentation names. Queues are filled \
 while no worker runs; *drain* is the middle of the way from full to empty. *Memory* is the proportional set size of \
-all processes of an idle worker, *queued task* the server's memory per task. The last columns: 2,000 tasks of 2 ms, \
-one SIGKILL of all processes of the worker in the middle, a new worker, defaults otherwise; what was not executed when \
+all processes of a worker that has drained its queue, *queued task* the server's memory per task. The last columns: \
+2,000 tasks of 2 ms, one SIGKILL of all processes of the worker in the middle, a new worker, defaults otherwise; what was not executed when \
 nothing more came, what was executed twice, and when the last one ended after the restart.
 """
 
@@ -134,7 +134,7 @@ def peer_graphs(peers: Run) -> dict[str, str]:
         ),
         "memory.svg": charts.bars(
             "Memory of a worker, all processes",
-            "proportional set size, idle",
+            "proportional set size, after the drain",
             [(peer["name"], peer["memory"], peer["name"].startswith("ttp")) for peer in leanest],
             lambda mb: f"{mb:.0f} MB",
         ),
@@ -162,6 +162,7 @@ def page(run: Run, peers: Run | None) -> str:
             parts.append(_processes(run["stages"]))
     if peers is not None:
         parts += [PEERS, f"{environment.one_line(peers['environment'])}.\n", f"{tables.peers(peers)}\n"]
+        parts += [f"{tables.peer_targets(peers)}\n"]
         parts += [f"![{name}](images/benchmarks/{name})\n" for name in peer_graphs(peers)]
         parts += ["Configurations:\n", _configurations(peers)]
     return "\n".join(parts)

@@ -203,7 +203,7 @@ def measure(runner: Runner, marks: Marks, options: Options) -> dict[str, Any]:
     """Everything of one peer."""
     about = runner.play("describe")
     single, bytes_per_task = _send(runner, "each", options)
-    bulk = _send(runner, "many", options)[0] if about.pop("bulk") else None
+    bulk, bytes_in_bulk = _send(runner, "many", options) if about.pop("bulk") else (None, None)
     how = "each" if bulk is None else "many"
     drained, memory = _drain(runner, marks, how, options, results=False)
     with_results, _ = _drain(runner, marks, how, options, results=True)
@@ -213,6 +213,7 @@ def measure(runner: Runner, marks: Marks, options: Options) -> dict[str, Any]:
         "single": single,
         "bulk": bulk,
         "bytes_per_task": bytes_per_task,
+        "bytes_in_bulk": bytes_in_bulk,
         "drain": drained,
         "drain_results": with_results,
         "memory": memory,

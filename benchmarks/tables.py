@@ -230,7 +230,8 @@ def peers(run: Run) -> str:
                 show_rate(peer["drain_results"]) if peer["drain_results"] else "",
                 _held(peer["latency"]),
                 f"{peer['memory']:.0f} MB",
-                f"{peer['bytes_per_task']:,.0f} B",
+                f"{peer['bytes_per_task']:,.0f} B"
+                + (f", {peer['bytes_in_bulk']:,.0f} in bulk" if peer["bulk"] else ""),
                 peer["kill"]["lost"],
                 peer["kill"]["doubled"],
                 f"{peer['kill']['seconds']:.0f} s",
@@ -241,6 +242,42 @@ def peers(run: Run) -> str:
         "lost", "run twice", "after",
     )  # fmt: skip
     return table(head, rows)
+
+
+def peer_targets(run: Run) -> str:
+    """What the project set itself beside others; empty cells where a peer did not run."""
+    ran = [peer for peer in run["peers"] if "error" not in peer]
+    ours = [peer for peer in ran if peer["name"].startswith("ttp")]
+    others = [peer for peer in ran if not peer["name"].startswith("ttp")]
+    celery = next((peer for peer in others if peer["name"] == "celery"), None)
+    if not ours or not others:
+        return ""
+    drain = max(peer["drain"] for peer in ours)
+    fastest = max(others, key=lambda peer: peer["drain"])
+    held = [peer for peer in others if peer["latency"]["holds"]]
+    rows: list[tuple[str, str, str, bool]] = [
+        (f"drain, times that of {fastest['name']}, the fastest other", "≥ 100", f"{drain / fastest['drain']:,.0f}",
+         drain >= 100 * fastest["drain"]),
+    ]  # fmt: skip
+    if celery is not None:
+        memory = max(peer["memory"] for peer in ours) / celery["memory"]
+        stored = min(peer["bytes_in_bulk"] or peer["bytes_per_task"] for peer in ours) / celery["bytes_per_task"]
+        rows += [
+            ("drain, times Celery's", "≥ 1,000", f"{drain / celery['drain']:,.0f}", drain >= 1000 * celery["drain"]),
+            ("memory of a worker, of Celery's", "≤ 1/3", f"{memory:.2f}", memory <= 1 / 3),
+            ("server bytes of a queued task, of Celery's", "≤ 1/3", f"{stored:.3f}", stored <= 1 / 3),
+        ]
+    if held:
+        best = min(held, key=lambda peer: peer["latency"]["p99"])
+        p99 = min(peer["latency"]["p99"] for peer in ours)
+        rows.append(
+            (f"p99 at 1,000/s, ms; {best['name']}, the best other: {ms(best['latency']['p99'])}", "no worse", ms(p99),
+             p99 <= best["latency"]["p99"])
+        )  # fmt: skip
+    return table(
+        ("what", "target", "ttp", "held"),
+        [(what, hold, value, "yes" if holds else "**no**") for what, hold, value, holds in rows],
+    )
 
 
 def _held(row: dict[str, Any]) -> str:
