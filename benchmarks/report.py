@@ -63,11 +63,14 @@ SECTIONS: list[tuple[str, str, Callable[[Run], str]]] = [
 PEERS = """## Beside other task queues
 
 `make bench-peers`: the same server, the same no-op task with one argument, one worker (as many processes and threads \
-as the configuration below says), each peer in the fastest configuration its documentation names. Queues are filled \
-while no worker runs; *drain* is the middle of the way from full to empty. *Memory* is the proportional set size of \
-all processes of a worker that has drained its queue, *queued task* the server's memory per task. The last columns: \
-2,000 tasks of 2 ms, one SIGKILL of all processes of the worker in the middle, a new worker, defaults otherwise; what was not executed when \
-nothing more came, what was executed twice, and when the last one ended after the restart.
+as the configuration below says), each peer in the fastest configuration its documentation names.
+
+- *One call*, *bulk call*: tasks sent a second, each by a call of its own, or in calls of 1,000.
+- *Drain*: queues are filled while no worker runs; counted is the middle of the way from full to empty.
+- *Memory*: proportional set size of all processes of a worker that has drained its queue.
+- *Queued task*: the server's memory for each.
+- The last columns: 2,000 tasks of 2 ms, one SIGKILL of all processes of the worker in the middle, a new worker, \
+defaults otherwise. *Lost* was not executed when nothing more came, *after* is when the last one ended.
 """
 
 

@@ -3,7 +3,7 @@
 import peer
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend
 
-broker = ListQueueBroker(peer.URL)
+broker = ListQueueBroker(peer.URL, socket_timeout=None)  # redis-py 8 would end idle workers after 5 s
 if peer.RESULTS:
     broker = broker.with_result_backend(RedisAsyncResultBackend(peer.URL, result_ex_time=300))
 
