@@ -24,6 +24,10 @@ def test_workflows_follow_their_schema() -> None:
     check("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
 
 
+def test_workflows_are_safe() -> None:
+    check("zizmor", "--offline", "--no-progress", ROOT / ".github" / "workflows")
+
+
 def test_what_a_commit_must_pass_is_well_formed() -> None:
     check("pre-commit", "validate-config", ROOT / ".pre-commit-config.yaml")
 
