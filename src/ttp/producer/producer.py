@@ -219,6 +219,7 @@ class Producer:
         deadline = time.monotonic() + self.submit_timeout
         reason = "the server has not accepted what was sent before"
         while True:
+            room = False
             with self._io:
                 try:
                     self.outbox.seal()

@@ -235,7 +235,7 @@ class FrameView:
 
     def columns(self) -> list[tuple[str, int, memoryview, memoryview, memoryview, memoryview]]:
         """See `_core.pyi`."""
-        return [tuple(column) for column in self._columns]
+        return [(*column,) for column in self._columns]
 
     def derive(
         self,
@@ -280,12 +280,9 @@ class FrameView:
     def _derive_columns(
         self, rows: Sequence[int], fid: int, attempt: int | None, deferrals: int | None, crashes: int | None
     ) -> bytes:
-        attempt = self.attempt if attempt is None else attempt
-        deferrals = self.deferrals if deferrals is None else deferrals
-        crashes = self.crashes if crashes is None else crashes
-        _within(attempt, 1, 0xFFFF, "attempt")
-        _within(deferrals, 0, 0xFFFF, "deferrals")
-        _within(crashes, 0, 0xFF, "crashes")
+        attempt = _within(self.attempt if attempt is None else attempt, 1, 0xFFFF, "attempt")
+        deferrals = _within(self.deferrals if deferrals is None else deferrals, 0, 0xFFFF, "deferrals")
+        crashes = _within(self.crashes if crashes is None else crashes, 0, 0xFF, "crashes")
         schema, buffers = columnar.sections([column.gather(rows) for column in self._columns])
         index = _indices([self.index(row) for row in rows], len(rows))
         numbers = (self.flags, HEADER.size, self.priority, crashes, len(rows), fid, self.origin, self.producer)
@@ -323,11 +320,12 @@ def _checked_text(raw: memoryview | None, check: Any, why: str) -> str:
     return text
 
 
-def _within(value: int, low: int, high: int, what: str) -> None:
+def _within(value: int, low: int, high: int, what: str) -> int:
     if not isinstance(value, int):
         raise TypeError(f"{what} must be an int")
     if not low <= value <= high:
         raise ValueError(f"{what} must be between {low} and {high}")
+    return value
 
 
 def _texts(name: str, queue: str, trace: bytes) -> list[tuple[int, bytes]]:
