@@ -59,7 +59,7 @@ async def refusals() -> None:
         assert_type(error.retry_after, float)
     try:
         assert_type(guarded.submit("pump-1").result(), int)
-    except ttp.BadSignature as error:
+    except (ttp.BadSignature, ttp.StoreUnavailable) as error:
         family: ttp.TtpError = error
         raise family from None
 
