@@ -12,6 +12,8 @@ from pathlib import Path
 
 import ttp
 from ttp.native import Histogram
+from ttp.telemetry.event import Record
+from ttp.telemetry.handlers.store import STORE
 
 latencies = Histogram()
 """Nanoseconds from a task's scheduled time to its handler's entry, of this worker process."""
@@ -135,6 +137,15 @@ class Reading:
 
 
 sums: list[float] = []
+
+
+@app.batch(Record, name=STORE, retry=retry, max_events=65_535)
+def stored(batch: ttp.Batch[Record]) -> None:
+    """Count what `ttp ingest` sends by device."""
+    import numpy as np  # noqa: PLC0415 - this task alone needs it
+
+    devices = batch.dictionary("device")
+    sums.append(float(np.bincount(devices.codes, minlength=len(devices.categories)).max()))
 
 
 @app.batch(Reading, retry=retry, max_events=65_535)

@@ -142,3 +142,23 @@ def test_columns_from_a_handler_commit_with_their_parent(app: ttp.App) -> None:
     fan_out.submit(fail=False)
     testing.drain(app)
     assert sum(total) == sum(range(5000))
+
+
+def test_columns_are_sent_with_options(app: ttp.App) -> None:
+    got: list[tuple[str, int]] = []
+
+    @app.batch(Reading, retry=NO_RETRY)
+    def store(batch: ttp.Batch[Reading]) -> None:
+        got.append((batch["device"][0], len(batch)))
+        if batch["device"][0] == "parent":
+            store.options(delay=0.0, detached=True).submit_columns(**readings(3))
+            raise ValueError("what is detached is sent all the same")
+
+    low, high = store.options(priority="low"), store.options(priority="high")
+    low.submit_columns(**readings(2))
+    high.submit_columns(**{**readings(1), "device": ["parent"]})
+    with pytest.raises(ValueError, match="give delay or at"):
+        store.options(delay=1.0, at=datetime.now(UTC))
+    testing.drain(app)
+    assert got[0] == ("parent", 1)
+    assert sorted(got[1:]) == [("pump-1", 2), ("pump-1", 3)]

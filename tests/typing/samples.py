@@ -84,6 +84,11 @@ def store(batch: ttp.Batch[Reading]) -> None:
         assert_type(ttp.claim(connection, batch), Sequence[int])
         assert_type(ttp.claim(connection, ttp.current_task()), Sequence[int])
     assert_type(batch.tuples(), list[tuple[Any, ...]])
+    assert_type(batch["value"], Any)
+    assert_type(batch.mask("value"), Any)
+    assert_type(batch.columns, list[str])
+    assert_type(batch.dictionary("device"), ttp.Dictionary)
+    batch.fail([0], "too high", retry=False)
     assert_type(batch.task_id(0), str)
     assert_type(batch.ranges(), list[tuple[str, int, int]])
 
@@ -105,6 +110,10 @@ def decorated() -> None:
     assert_type(plain.queue, str)
     local: ttp.LocalTask[..., float] = plain
     batch: ttp.BatchTask[..., Reading] = store
+    batch.options(priority="low").submit_columns(device=["pump-1"], value=[1.0])
+    names = ttp.Dictionary(codes=[0, 0], categories=["pump-1"])
+    made = ttp.Batch[Reading].from_columns(Reading, device=names, value=[1.0, 2.0])
+    assert_type(made, ttp.Batch[Reading])
     tasks: list[ttp.Task[..., Any]] = [local, batch, full, waits]
     assert_type(tasks[0].submit(), ttp.TaskHandle[Any])
 

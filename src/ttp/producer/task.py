@@ -67,6 +67,25 @@ class Target:
             trace=trace,
         )
 
+    def changed(
+        self, *, priority: Priority | None, delay: float | None, at: datetime | None, detached: bool
+    ) -> "Target":
+        """See `Task.options`."""
+        if delay is not None and at is not None:
+            raise ValueError("give delay or at, not both")
+        if delay is not None and delay < 0:
+            raise ValueError(f"delay must not be negative: {delay}")
+        target = replace(self, detached=detached)
+        if priority is not None:
+            if priority not in PRIORITIES:
+                raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}, not {priority!r}")
+            target = replace(target, priority=PRIORITIES[priority])
+        if delay is not None:
+            target = replace(target, delay=float(delay), at=0.0)
+        if at is not None:
+            target = replace(target, delay=0.0, at=at.timestamp())
+        return target
+
 
 class Task(Generic[P, R]):
     """A task that can be sent; its code may live elsewhere (`App.remote`)."""
@@ -166,20 +185,7 @@ class Task(Generic[P, R]):
             at: when it may run; a naive datetime is local time.
             detached: inside a handler, send at once instead of committing with the parent.
         """
-        if delay is not None and at is not None:
-            raise ValueError("give delay or at, not both")
-        if delay is not None and delay < 0:
-            raise ValueError(f"delay must not be negative: {delay}")
-        target = replace(self._target, detached=detached)
-        if priority is not None:
-            if priority not in PRIORITIES:
-                raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}, not {priority!r}")
-            target = replace(target, priority=PRIORITIES[priority])
-        if delay is not None:
-            target = replace(target, delay=float(delay), at=0.0)
-        if at is not None:
-            target = replace(target, delay=0.0, at=at.timestamp())
-        return Task(target)
+        return Task(self._target.changed(priority=priority, delay=delay, at=at, detached=detached))
 
     def _sending(self, *, submit: bool = True) -> "AbstractContextManager[tuple[Route, Span | None]]":
         """The route to send by, in a producer's span where there are any."""
@@ -216,6 +222,18 @@ class BatchTask(Task[P, None], Generic[P, Row]):
     def __call__(self, batch: Any) -> None:
         """Run the handler here, on a `Batch`."""
         self.__wrapped__(batch)
+
+    def options(
+        self,
+        *,
+        priority: Priority | None = None,
+        delay: float | None = None,
+        at: datetime | None = None,
+        detached: bool = False,
+    ) -> "BatchTask[P, Row]":
+        """As `Task.options`; columns can be sent so too."""
+        target = self._target.changed(priority=priority, delay=delay, at=at, detached=detached)
+        return BatchTask(target, self.__wrapped__, self._row)
 
     def submit_columns(self, table: Any = None, /, **columns: Any) -> None:
         """Send events given as columns, in frames of about 256 KiB; return once the server has accepted all.
