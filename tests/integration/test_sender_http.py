@@ -14,6 +14,8 @@ from real_server import Server
 EVENT = {"device_id": "sensor-1", "type": "temperature", "value": 21.5, "unit": "celsius", "priority": "HIGH"}
 SIMULATE = ("simulate", "--rate", "200")
 
+pytestmark = pytest.mark.once
+
 
 def metric(port: int, name: str, **labels: str) -> float:
     """Its value; 0 where there is none."""
