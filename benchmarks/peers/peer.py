@@ -131,3 +131,4 @@ def main(peer: Peer) -> None:
         send = {"each": _each, "many": _many}[role]
         out = asyncio.run(send(peer, rest[0], float(rest[1]), int(rest[2])))
     print(json.dumps(out), flush=True)
+    os._exit(0)  # all is sent; native clients may crash when the interpreter ends
