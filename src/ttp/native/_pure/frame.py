@@ -235,7 +235,7 @@ class FrameView:
 
     def columns(self) -> list[tuple[str, int, memoryview, memoryview, memoryview, memoryview]]:
         """See `_core.pyi`."""
-        return [(*column,) for column in self._columns]
+        return [(c.name, c.type, c.validity, c.data, c.offsets, c.values) for c in self._columns]
 
     def derive(
         self,
