@@ -12,9 +12,11 @@ class Owner(Protocol):
 
     def chain_id(self, task: str, /) -> str:
         """The id of the chain for a task of this name."""
+        ...
 
     def chain(self, queue: str, priority: int, chain_id: str, /) -> "OwnedChain":
         """A chain of this id, to this stream."""
+        ...
 
 
 class NamedProducer:
