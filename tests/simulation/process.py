@@ -7,7 +7,7 @@ from simulation.network import Connection
 from ttp.errors import QueueFull, Reject, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, Route, scope
 from ttp.policy import Clock, RetryPolicy
-from ttp.producer import producer as producer_module
+from ttp.producer.producer import OnFull, Producer
 from ttp.worker import watchdog as watchdog_module
 from ttp.worker.handler import Handler
 from ttp.worker.worker import Settings, Worker
@@ -64,26 +64,26 @@ class Process:
         raise NotImplementedError
 
 
-class Producing(producer_module.Producer):
-    """A producer whose frames the oracle knows."""
+def listen(producer: Producer, world: "World") -> None:
+    """Tell the oracle of the producer's frames. It needs no flusher thread."""
+    producer.outbox.attended = True
+    pump = producer._pump
+    collect, settle = pump.collect, pump.settle
 
-    def listen(self, world: "World") -> None:
-        """Tell the oracle, and need no flusher thread."""
-        self._world = world
-        self.outbox.attended = True
-
-    def _collect(self) -> None:
-        super()._collect()
-        for (_, priority, _), chain in self._flight.chains.items():
-            pushed = self._world.oracle.pushed.setdefault((self.outbox.producer, priority), [])
+    def collected() -> None:
+        collect()
+        for (_, priority, _), chain in pump.flight.chains.items():
+            pushed = world.oracle.pushed.setdefault((producer.outbox.producer, priority), [])
             pushed += [frame.fid for frame in chain if frame.fid not in pushed]
 
-    def _settle(self, frame: FrameWriter, outcome: object) -> None:
+    def settled(frame: FrameWriter, outcome: object) -> None:
         if outcome is True:
-            self._world.oracle.promised_frames[frame.fid] = len(frame)
+            world.oracle.promised_frames[frame.fid] = len(frame)
         else:
-            self._world.oracle.refused_frames.add(frame.fid)
-        super()._settle(frame, outcome)
+            world.oracle.refused_frames.add(frame.fid)
+        settle(frame, outcome)
+
+    pump.collect, pump.settle = collected, settled  # type: ignore[method-assign]
 
 
 class ProducerProcess(Process):
@@ -92,8 +92,8 @@ class ProducerProcess(Process):
     def __init__(self, world: "World", name: str, tasks: int) -> None:
         super().__init__(world, name)
         self.left = tasks
-        policies: tuple[producer_module.OnFull, ...] = ("block", "error", "drop_oldest")
-        self.producer = Producing(
+        policies: tuple[OnFull, ...] = ("block", "error", "drop_oldest")
+        self.producer = Producer(
             keys=lambda _: world.keys,
             open_connection=lambda timeout: self.connect(None, timeout),  # type: ignore[arg-type, return-value]
             queue_limit=world.queue_limit,
@@ -102,7 +102,7 @@ class ProducerProcess(Process):
             submit_timeout=1.0,
             clock=Clock(),
         )
-        self.producer.listen(world)
+        listen(self.producer, world)
         self._emit = [self._route(priority, submit=False) for priority in range(2)]
         self._submit = [self._route(priority, submit=True) for priority in range(2)]
 
@@ -130,7 +130,7 @@ class ProducerProcess(Process):
             else:
                 with self.producer._io:
                     self.producer.outbox.seal()
-                    self.producer._pump()
+                    self.producer._pump.turn()
 
     def _call(self, route: Route) -> None:
         if not self.left:

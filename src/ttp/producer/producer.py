@@ -17,16 +17,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from ttp.coordination.keys import Keys
-from ttp.coordination.traffic import Traffic
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, MemoryPool, Outbox, Route
 from ttp.policy import Clock
-from ttp.producer.counts import SendingCounts
-from ttp.producer.flight import FULL_PAUSE, Flight
-from ttp.producer.keeper import Keeper, OpenStore
-from ttp.producer.lead import Lead
+from ttp.producer.keeper import OpenStore
 from ttp.producer.link import Link
-from ttp.producer.owned import NamedProducer
+from ttp.producer.pump import Pump
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
@@ -40,9 +36,6 @@ BLOCK_SIZE = 32 * 1024
 BLOCKS = 256  # 8 MiB of frames not yet accepted: the resend buffer, and the backpressure
 MOST_PUSHED = 64  # frames of a chain that wait for acceptance, above which no frame of columns is added
 PARTIAL_WINDOW = 2  # unanswered frames above which partial ones are not sent: they would pile up as they are
-SPACING = 0.0004  # seconds between two sendings of partial frames: under load they fill meanwhile
-BACKLOG = 3  # frames in the stream from which on the spacing grows: more small ones would only wait there
-LONGEST_SPACING = 0.003
 IDLE_DRAIN = 0.005  # seconds after which the flusher takes the replies nobody waits for
 
 
@@ -75,14 +68,9 @@ class Producer:
         open_store: OpenStore | None = None,
         name: str | None = None,
     ) -> None:
-        self._keys = keys
         self._queue_limits = queue_limit, queue_tasks
         self._policy = on_full
         self.submit_timeout = submit_timeout
-        self._clock = clock
-        self._new_link = partial(Link, open_connection, durability)
-        self._name = name
-        self._open_store = open_store if on_full == "store" else None
         self._pool = MemoryPool(BLOCK_SIZE, BLOCKS)
         self.outbox = Outbox(
             self._pool,
@@ -90,6 +78,16 @@ class Producer:
             on_sealed=self._on_sealed,
             on_submit=self.accept,
             on_full=self._on_full,
+        )
+        self._new_pump = partial(
+            Pump,
+            self.outbox,
+            keys=keys,
+            new_link=partial(Link, open_connection, durability),
+            clock=clock,
+            limits=self._queue_limits,
+            open_store=open_store if on_full == "store" else None,
+            name=name,
         )
         self._closed = False
         self._start()
@@ -103,18 +101,12 @@ class Producer:
 
     def _start(self) -> None:
         """The state of a process that has sent nothing yet."""
-        self._io = Lead()
-        self.counts = SendingCounts()
-        self.traffic = Traffic()
-        self._link = self._new_link()
-        self._flight = Flight(self.outbox.producer.hex(), self._keys, self._clock, self._queue_limits)
-        self._keeper = Keeper(self._open_store, self._flight, self.counts) if self._open_store is not None else None
-        if self._name is not None:
-            self._flight.owner = NamedProducer(self._name)
-        self._callbacks: dict[int, list[Callable[[], None]]] = {}
+        self._pump = self._new_pump()
+        self._io = self._pump.lead
+        self.counts, self.traffic = self._pump.counts, self._pump.traffic
+        self._link, self._flight, self._keeper = self._pump.link, self._pump.flight, self._pump.keeper
         self._flusher: threading.Thread | None = None
         self._partial_at = 0.0  # when the flusher may send again
-        self._spacing = SPACING
 
     def _after_fork(self) -> None:
         """Every inherited block, connection, thread and file belongs to the parent: start as a new producer."""
@@ -136,7 +128,7 @@ class Producer:
             self._attend()  # connecting takes long: that is the flusher's
         elif self._io.take():
             try:
-                self._pump()
+                self._pump.turn()
             except ServerUnavailable as error:
                 log.debug("not sent now: %s", error)
             finally:
@@ -154,11 +146,11 @@ class Producer:
                     if self._policy == "drop_oldest":
                         self._make_way()
                     elif self._keeper is not None:
-                        self._collect()
+                        self._pump.collect()
                         if not self._pool.available:
                             self._keeper.make_room()
                     if not self._pool.available:
-                        self._pump(deadline)
+                        self._pump.turn(deadline)
                 except ServerUnavailable as error:
                     reason = str(error)
                 if self._pool.available:
@@ -175,11 +167,13 @@ class Producer:
     def _make_way(self) -> None:
         """Free a block without waiting, if need be that of the oldest frame surely not on the server; under _io."""
         with contextlib.suppress(ServerUnavailable):
-            self._pump()
+            self._pump.turn()
         if not self._pool.available and (frame := self._flight.oldest_unsent()) is not None:
             self._flight.withdraw(frame)
             self.counts.dropped += len(frame)
-            self._settle(frame, outcome=QueueFull("the task was dropped: newer ones took its place in the full pool"))
+            self._pump.settle(
+                frame, outcome=QueueFull("the task was dropped: newer ones took its place in the full pool")
+            )
             self._io.settled()
 
     def accept(self, frame: FrameWriter) -> None:
@@ -201,7 +195,7 @@ class Producer:
                 continue
             try:
                 self.outbox.seal()
-                self._pump(deadline)
+                self._pump.turn(deadline)
             except ServerUnavailable as unavailable:
                 error = unavailable.with_traceback(None)  # which holds this call, and so what it sent
             finally:
@@ -223,14 +217,14 @@ class Producer:
             with self._io:
                 try:
                     self.outbox.seal()
-                    self._collect()
+                    self._pump.collect()
                     chain = self._flight.chain(frame.route, emitted=False)
                     room = len(chain) < MOST_PUSHED
                     if room:
                         self.counts.submitted += len(frame)
                         chain.push(frame)
                     if self._link.connection is not None or not room:
-                        self._pump(None if room else deadline)
+                        self._pump.turn(None if room else deadline)
                 except ServerUnavailable as error:
                     reason = str(error)
             if room:
@@ -243,7 +237,7 @@ class Producer:
         """Call back from some thread when frame.outcome is set. For event loops, which must not wait here."""
         with self._io:
             if frame.outcome is None:
-                self._callbacks.setdefault(frame.fid, []).append(callback)
+                self._pump.callbacks.setdefault(frame.fid, []).append(callback)
                 callback = self.outbox.wake
         callback()
 
@@ -259,7 +253,7 @@ class Producer:
         deadline = time.monotonic() + (self.submit_timeout if timeout is None else timeout)
         with self._io:
             self.outbox.seal()
-            self._collect()
+            self._pump.collect()
             waiting = list(self._flight)
             stored = [(chain, chain.pushed) for chain in self._flight.stored]
         error: TtpError | None = None
@@ -279,7 +273,7 @@ class Producer:
                 )
             with self._io:
                 try:
-                    self._pump(deadline)
+                    self._pump.turn(deadline)
                 except ServerUnavailable as unavailable:
                     error = unavailable.with_traceback(None)
 
@@ -289,11 +283,10 @@ class Producer:
         with self._io:
             while True:
                 try:
-                    self._pump(deadline)
-                    return self._flight.position(self._connected(deadline), route)
+                    self._pump.turn(deadline)
+                    return self._flight.position(self._pump.connected(deadline), route)
                 except ServerUnavailable as error:
-                    self._link.broken(error)
-                    self._flight.disconnected()
+                    self._pump.broken(error)
                     if time.monotonic() >= deadline or isinstance(error, ServerRefused):
                         raise
 
@@ -338,7 +331,7 @@ class Producer:
                 return
             if (early := self._partial_at - time.monotonic()) > 0:
                 time.sleep(early)
-            self._partial_at = time.monotonic() + self._spacing
+            self._partial_at = time.monotonic() + self._pump.spacing
             with self._io:
                 if self._closed:
                     return
@@ -347,11 +340,11 @@ class Producer:
                         self._link.connection.readable(0.01)  # a reply: meanwhile the open frames fill
                     else:
                         self.outbox.seal()
-                    self._pump()
+                    self._pump.turn()
                     if self._in_haste() and self._flight.unanswered and self._link.connection is not None:
                         # Take the replies as they come.
                         self._link.connection.readable(0.1)
-                        self._pump()
+                        self._pump.turn()
                 except ServerUnavailable as error:
                     log.debug("not sent now: %s", error)
 
@@ -364,76 +357,10 @@ class Producer:
 
     def _in_haste(self) -> bool:
         """Whether somebody's event loop waits for replies, or the disk for what is behind them."""
-        return bool(self._callbacks) or (not self._flight.full_until and any(map(len, self._flight.stored)))
+        return bool(self._pump.callbacks) or (not self._flight.full_until and any(map(len, self._flight.stored)))
 
     def _has_work(self) -> bool:
         return any(map(len, self._flight.chains.values()))
-
-    # under self._io
-
-    def _pump(self, deadline: float | None = None) -> None:
-        """Send what may be sent and take the replies that are there; with a deadline, wait for one of them."""
-        self._collect()
-        try:
-            connection = self._connected(deadline)
-            asked = time.monotonic()
-            self._send(connection)
-            if deadline is not None:
-                if self._flight.unanswered:
-                    reply = connection.read(max(0.001, deadline - time.monotonic()))
-                    self.traffic.waited(asked)
-                    self._take(reply)
-                elif self._flight.full_until:
-                    time.sleep(max(0.0, min(FULL_PAUSE, deadline - time.monotonic())))
-            while self._flight.unanswered and connection.readable(0):
-                self._take(connection.read(None))
-            self._send(connection)
-        except ServerUnavailable as error:
-            error.__context__ = None  # its frames hold what was sent, and so a block of the pool
-            self._link.broken(error)
-            self._flight.disconnected()
-            raise
-
-    def _connected(self, deadline: float | None) -> "Connection":
-        connection = self._link.connection
-        if connection is None:
-            connection, barrier = self._link.open(deadline)
-            connection.traffic = self.traffic
-            self._flight.connected(barrier)
-            self.outbox.offset_us = connection.offset_us + self._clock.offset_ms * 1000
-        return connection
-
-    def _collect(self) -> None:
-        """Put sealed frames at the end of their chains."""
-        while (frame := self.outbox.take()) is not None:
-            self.counts.submitted += len(frame)
-            self._flight.chain(frame.route, emitted=not frame.route.submit).push(frame)
-        if self._keeper is not None:
-            self._keeper.sync_due()
-
-    def _send(self, connection: "Connection") -> None:
-        self._flight.send(connection)
-        if self._flight.found:
-            found, self._flight.found = self._flight.found, []
-            self._accepted(found)
-
-    def _take(self, reply: object) -> None:
-        """One reply to the oldest unanswered submit."""
-        accepted = self._flight.take(reply)
-        self._spacing = min(LONGEST_SPACING, SPACING * max(1.0, self._flight.backlog / BACKLOG))
-        self._accepted(accepted)
-
-    def _accepted(self, frames: list[FrameWriter]) -> None:
-        for frame in frames:
-            self._settle(frame, outcome=True)
-            self.counts.accepted += len(frame)
-        self._io.settled()
-
-    def _settle(self, frame: FrameWriter, outcome: object) -> None:
-        frame.outcome = outcome
-        frame.release()
-        for callback in self._callbacks.pop(frame.fid, ()):
-            callback()
 
     def _give_up(self, frame: FrameWriter, error: TtpError | None) -> None:
         """A submit's time is up: the frame is taken back where that is safe."""
@@ -441,7 +368,7 @@ class Producer:
             if frame.outcome is not None:
                 return
             self.outbox.seal()
-            self._collect()
+            self._pump.collect()
             chain = self._flight.chain(frame.route, emitted=False)
             if error is None and chain.full:
                 error = QueueFull(f"queue {frame.route.queue!r} is at its limit of {self._limits_in_words()}")
@@ -451,11 +378,10 @@ class Producer:
                     self.counts.refused_queue += len(frame)
                 else:
                     self.counts.refused_server += len(frame)
-                self._settle(frame, outcome=type(why)(f"{why}. The task was not accepted."))
+                self._pump.settle(frame, outcome=type(why)(f"{why}. The task was not accepted."))
                 self._io.settled()
             else:
-                for callback in self._callbacks.pop(frame.fid, ()):
-                    callback()
+                self._pump.call_back(frame)
                 raise type(why)(f"{why}. The task was sent and may still be accepted.")
 
     def _limits_in_words(self) -> str:

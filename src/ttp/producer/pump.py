@@ -1,0 +1,137 @@
+"""From the outbox over the connection and back: what is done for all of a producer's frames, under its lock."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from ttp.coordination.keys import Keys
+from ttp.coordination.traffic import Traffic
+from ttp.errors import ServerUnavailable
+from ttp.native import FrameWriter, Outbox
+from ttp.policy import Clock
+from ttp.producer.counts import SendingCounts
+from ttp.producer.flight import FULL_PAUSE, Flight
+from ttp.producer.keeper import Keeper, OpenStore
+from ttp.producer.lead import Lead
+from ttp.producer.link import Link
+from ttp.producer.owned import NamedProducer
+
+if TYPE_CHECKING:
+    from ttp.coordination.connection import Connection
+
+SPACING = 0.0004  # seconds between two sendings of partial frames: under load they fill meanwhile
+BACKLOG = 3  # frames in the stream from which on the spacing grows: more small ones would only wait there
+LONGEST_SPACING = 0.003
+
+
+class Pump:
+    """Everything here is called by whoever holds the lead.
+
+    Args:
+        limits: bytes and tasks a queue may hold before it answers FULL; 0 tasks: any number.
+        open_store: opens the folder of `on_full="store"`.
+        name: of a named producer.
+
+    Attributes:
+        lead: the producer's lock.
+        callbacks: whom to call when a frame is settled, by its fid.
+        spacing: seconds between two sendings of partial frames.
+    """
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        *,
+        keys: Callable[[str], Keys],
+        new_link: Callable[[], Link],
+        clock: Clock,
+        limits: tuple[int, int],
+        open_store: OpenStore | None,
+        name: str | None,
+    ) -> None:
+        self._outbox = outbox
+        self._clock = clock
+        self.lead = Lead()
+        self.counts = SendingCounts()
+        self.traffic = Traffic()
+        self.link = new_link()
+        self.flight = Flight(outbox.producer.hex(), keys, clock, limits)
+        self.keeper = Keeper(open_store, self.flight, self.counts) if open_store is not None else None
+        if name is not None:
+            self.flight.owner = NamedProducer(name)
+        self.callbacks: dict[int, list[Callable[[], None]]] = {}
+        self.spacing = SPACING
+
+    def turn(self, deadline: float | None = None) -> None:
+        """Send what may be sent and take the replies that are there; with a deadline, wait for one of them."""
+        self.collect()
+        try:
+            connection = self.connected(deadline)
+            asked = time.monotonic()
+            self._send(connection)
+            if deadline is not None:
+                if self.flight.unanswered:
+                    reply = connection.read(max(0.001, deadline - time.monotonic()))
+                    self.traffic.waited(asked)
+                    self._take(reply)
+                elif self.flight.full_until:
+                    time.sleep(max(0.0, min(FULL_PAUSE, deadline - time.monotonic())))
+            while self.flight.unanswered and connection.readable(0):
+                self._take(connection.read(None))
+            self._send(connection)
+        except ServerUnavailable as error:
+            error.__context__ = None  # its frames hold what was sent, and so a block of the pool
+            self.broken(error)
+            raise
+
+    def connected(self, deadline: float | None) -> "Connection":
+        """The connection; a new one where there is none. ServerUnavailable as `Link.open`."""
+        connection = self.link.connection
+        if connection is None:
+            connection, barrier = self.link.open(deadline)
+            connection.traffic = self.traffic
+            self.flight.connected(barrier)
+            self._outbox.offset_us = connection.offset_us + self._clock.offset_ms * 1000
+        return connection
+
+    def broken(self, trouble: ServerUnavailable) -> None:
+        """The connection failed: what was not answered is sent again over the next."""
+        self.link.broken(trouble)
+        self.flight.disconnected()
+
+    def collect(self) -> None:
+        """Put sealed frames at the end of their chains."""
+        while (frame := self._outbox.take()) is not None:
+            self.counts.submitted += len(frame)
+            self.flight.chain(frame.route, emitted=not frame.route.submit).push(frame)
+        if self.keeper is not None:
+            self.keeper.sync_due()
+
+    def _send(self, connection: "Connection") -> None:
+        self.flight.send(connection)
+        if self.flight.found:
+            found, self.flight.found = self.flight.found, []
+            self._accepted(found)
+
+    def _take(self, reply: object) -> None:
+        """One reply to the oldest unanswered submit."""
+        accepted = self.flight.take(reply)
+        self.spacing = min(LONGEST_SPACING, SPACING * max(1.0, self.flight.backlog / BACKLOG))
+        self._accepted(accepted)
+
+    def _accepted(self, frames: list[FrameWriter]) -> None:
+        for frame in frames:
+            self.settle(frame, outcome=True)
+            self.counts.accepted += len(frame)
+        self.lead.settled()
+
+    def settle(self, frame: FrameWriter, outcome: object) -> None:
+        """This became of a frame: its block is free."""
+        frame.outcome = outcome
+        frame.release()
+        self.call_back(frame)
+
+    def call_back(self, frame: FrameWriter) -> None:
+        """Whoever waits for the frame is to look at it again."""
+        for callback in self.callbacks.pop(frame.fid, ()):
+            callback()
