@@ -243,8 +243,9 @@ class App:
     ) -> Callable[[Callable[[Batch[Row]], None]], BatchTask[P, Row]]:
         """Make a function the handler of whole batches of one row class (a dataclass).
 
-        Each event is submitted or emitted with the row's fields; the handler gets a `Batch` of those that
-        came together in a frame, at most max_events. It succeeds or fails as a whole.
+        Each event is submitted or emitted with the row's fields; the handler gets a `Batch` of at most
+        max_events that came together in a frame; frames are not joined. `Batch.fail` fails single rows; where
+        the handler raises, the rows at fault are found by halving.
         """
 
         def decorate(function: Callable[[Batch[Row]], None]) -> BatchTask[P, Row]:
