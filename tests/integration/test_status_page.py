@@ -65,9 +65,14 @@ def test_it_tells_totals_workers_and_breakers(any_server: Server, start: Start) 
         with testing.worker(app):
             assert [handle.result(60) for handle in add.submit_many([(n,) for n in range(200)])] == list(range(200))
             state = page.state(lambda state: state.get("totals", {}).get("done") == 200 and state["workers"])
+            timed = page.state(lambda state: [add.submit(1)] and state["run_p99_us"] is not None)
     (queue,) = state["queues"]
     assert (queue["app"], queue["queue"], queue["accepted"], queue["tasks"]) == ("plant", "default", 200, 0)
     assert state["workers"][0]["queues"] == ["plant/default"]
+    (worker,) = timed["workers"]
+    assert (worker["run_p50_us"], worker["run_p99_us"]) == (timed["run_p50_us"], timed["run_p99_us"])
+    assert 0 <= timed["run_p50_us"] <= timed["run_p99_us"]
+    assert timed["p99_us"] is not None
     assert state["allow_actions"] is False
 
 

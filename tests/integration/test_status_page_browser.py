@@ -45,6 +45,7 @@ def test_a_person_on_call(any_server: Server, app: App, browser: Browser) -> Non
         browser.wait("document.querySelector('#queues tbody')?.innerText.includes('500')")
         browser.wait("document.querySelectorAll('#workers tbody tr').length === 1")
         browser.wait("document.querySelectorAll('#rate-chart .line').length === 2")
+        browser.wait("document.querySelectorAll('#run-chart .line').length >= 2")
         browser.wait("document.querySelectorAll('#letters li').length === 2")
         assert "500" in browser.run("document.querySelector('#queues tbody').innerText")
 

@@ -10,6 +10,7 @@ from ttp.native import BACKEND, Histogram
 from ttp.version import __version__
 from ttp.worker.handler import Handler
 from ttp.worker.job import Job
+from ttp.worker.stats import Stats
 
 MOST_BREAKERS = 16  # in a report, each with at most MOST_NAME characters: a report is small, whatever an app does
 MOST_NAME = 64
@@ -19,35 +20,45 @@ class Reporter:
     """Makes the reports of one worker.
 
     Args:
-        wait: nanoseconds that tasks waited, weighted by tasks, from the worker's start.
+        stats: how long tasks waited and ran, from the worker's start.
         jobs: the jobs in hand, now.
     """
 
-    def __init__(self, wait: Histogram, jobs: Callable[[], list[Job]], handlers: Iterable[Handler]) -> None:
-        self._wait = wait
+    def __init__(self, stats: Stats, jobs: Callable[[], list[Job]], handlers: Iterable[Handler]) -> None:
+        self._wait, self._run = Fresh(stats.wait), Fresh(stats.run)
         self._jobs = jobs
         self._breakers = list({h.breaker.name: h.breaker for h in handlers if h.breaker is not None}.values())
-        self._before: dict[int, int] = {}
         self._started_at = time.time()
 
     def report(self) -> bytes:
-        """JSON; p50_us and p99_us are of the tasks started since the last report, null where there were none."""
-        p50, p99 = self._percentiles()
+        """JSON; percentiles: of the tasks started or committed since the last report, null where there were none."""
+        wait, run = self._wait.percentiles(), self._run.percentiles()
         report = {
             "version": __version__,
             "wire": WIRE,
             "core": BACKEND,
             "started_at": round(self._started_at),
-            "tasks": self._wait.count,
+            "tasks": self._wait.histogram.count,
             "in_hand": sum(job.tasks for job in self._jobs()),
-            "p50_us": p50,
-            "p99_us": p99,
+            "p50_us": wait[0],
+            "p99_us": wait[1],
+            "run_p50_us": run[0],
+            "run_p99_us": run[1],
             "breakers": {b.name[:MOST_NAME]: b.state for b in self._breakers[:MOST_BREAKERS]},
         }
         return json.dumps(report, separators=(",", ":")).encode()
 
-    def _percentiles(self) -> tuple[int | None, int | None]:
-        before, self._before = self._before, dict(self._wait.counts())
+
+class Fresh:
+    """What a histogram of nanoseconds has got since one last looked."""
+
+    def __init__(self, histogram: Histogram) -> None:
+        self.histogram = histogram
+        self._before: dict[int, int] = {}
+
+    def percentiles(self) -> tuple[int | None, int | None]:
+        """p50 and p99 in microseconds; None of nothing."""
+        before, self._before = self._before, dict(self.histogram.counts())
         fresh = [(value, n - before.get(value, 0)) for value, n in self._before.items()]
         return percentile(fresh, 50), percentile(fresh, 99)
 

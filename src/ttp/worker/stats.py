@@ -15,11 +15,13 @@ class Stats:
     Attributes:
         wait: nanoseconds from the opening of the origin frame to the start of the run, weighted by tasks:
             finer than the cells.
+        run: nanoseconds that the run of a frame took, weighted by the tasks that ran in it.
     """
 
     def __init__(self, slot: Slot) -> None:
         self.slot = slot
         self.wait = Histogram()
+        self.run = Histogram()
         self._traffic = Traffic()  # as counted so far
 
     def started(self, job: Job, age_us: int) -> None:
@@ -42,7 +44,9 @@ class Stats:
                 slot.count(name, outcome, tasks)
         executed = drafted.done + drafted.retried + drafted.dead
         if executed:
-            slot.observe(name, "run", job.drafted_at - job.started, executed)
+            run = job.drafted_at - job.started
+            self.run.record(max(0, int(run * 1e9)), executed)
+            slot.observe(name, "run", run, executed)
             slot.observe(name, "commit", now - job.drafted_at, executed)
             slot.observe(name, "total", now_ms / 1000 - job.view.created_at / 1e6, executed)
 

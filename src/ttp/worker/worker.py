@@ -154,7 +154,7 @@ class Worker:
             orphans=self._recovery.note,
             overdue=self._give_back_running,
             beat=self._beat,
-            report=Reporter(self.stats.wait, self._hand.jobs, handlers.values()).report,
+            report=Reporter(self.stats, self._hand.jobs, handlers.values()).report,
         )
         self._coroutines = coroutines
         if coroutines is not None:

@@ -22,6 +22,7 @@ SCAN = 30.0  # seconds between two searches for queues: each goes through all ke
 MINUTES = 5
 SILENT = 3.0  # seconds without a beat after which a worker is shown as silent; it beats four times a second
 _RATES = ("accepted", "done", "retried", "dead")
+_TIMES = ("p50_us", "p99_us", "run_p50_us", "run_p99_us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +69,10 @@ class Monitor:
             self._connection.close()
 
     def history(self) -> list[list[float | None]]:
-        """[seconds since 1970, accepted/s, done/s, dead/s, wait p50 µs, wait p99 µs, tasks], oldest first."""
+        """[seconds since 1970, accepted/s, done/s, dead/s, wait p50, wait p99, run p50, run p99], oldest first.
+
+        Times in microseconds, None where nothing ran.
+        """
         return list(self._points)
 
     def listen(self, heard: Callable[[], None]) -> Callable[[], None]:
@@ -126,17 +130,15 @@ class Monitor:
         workers = self._workers(look, before, seconds)
         totals = {name: sum(queue[name] for queue in queues) for name in ("tasks", "waiting", "dead_frames", *_RATES)}
         rates = {name: sum(queue["rates"][name] for queue in queues) for name in _RATES}
-        waits = [worker for worker in workers if worker["p99_us"] is not None]
-        p50, p99 = (max((worker[name] for worker in waits), default=None) for name in ("p50_us", "p99_us"))
+        times = {name: max((w[name] for w in workers if w[name] is not None), default=None) for name in _TIMES}
         if seconds:
-            point = [round(time.time(), 1), rates["accepted"], rates["done"], rates["dead"], p50, p99, totals["tasks"]]
-            self._points.append(point)
+            now = round(time.time(), 1)
+            self._points.append([now, rates["accepted"], rates["done"], rates["dead"], *times.values()])
         return {
             "server": about,
             "totals": totals,
             "rates": rates,
-            "p50_us": p50,
-            "p99_us": p99,
+            **times,
             "queues": queues,
             "workers": workers,
             "breakers": _breakers(look.workers),
@@ -165,7 +167,7 @@ class Monitor:
                     "state": _state(worker, look.at - since, busy=bool(rate or report.get("in_hand"))),
                     "rate": rate,
                     **{name: report.get(name) for name in ("version", "core", "started_at", "in_hand")},
-                    **{name: _number(report.get(name)) for name in ("p50_us", "p99_us")},
+                    **{name: _number(report.get(name)) for name in _TIMES},
                 },
             )
             row["queues"].append(f"{worker.keys.app}/{worker.keys.queue}")

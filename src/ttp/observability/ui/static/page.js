@@ -23,12 +23,17 @@ function put(id, text) {
 const total = (n) => (n < 1e6 ? whole.format(n) : short.format(n));
 const rate = (n) => (n === null ? "–" : n > 0 && n < 10 ? n.toFixed(1) : n < 100_000 ? whole.format(n) : short.format(n));
 
-function duration(us) { // → [number, unit]
+function duration(us, least = 1000) { // → [number, unit]; no finer than `least`
   if (us === null) return ["–", ""];
-  if (us < 1000) return ["< 1", "ms"]; // workers tell time to the millisecond
+  if (us < least) return least < 1000 ? ["< 1", "µs"] : ["< 1", "ms"];
+  if (us < 1000) return [whole.format(us), "µs"];
   if (us < 1e6) return [(us / 1e3).toPrecision(us < 1e4 ? 2 : 3), "ms"];
   return us < 6e7 ? [(us / 1e6).toPrecision(3), "s"] : [whole.format(us / 6e7), "min"];
 }
+
+const waited = (us) => duration(us).join(" "); // since a submit, which tells time to the millisecond
+const ran = (us) => duration(us, 1).join(" ");
+const both = (say, p50, p99) => (p50 === null ? "–" : `${say(p50)} · ${say(p99)}`);
 
 function since(seconds) {
   if (seconds < 90) return `${whole.format(Math.max(0, seconds))} s`;
@@ -68,8 +73,8 @@ function workerRow(w) {
   const row = element("tr");
   const texts = [
     ["state", w.state, `state ${w.state}`], ["queues", w.queues.join(", ")], ["tasks/s", rate(w.rate)],
-    ["in hand", w.in_hand === null ? "–" : whole.format(w.in_hand)], ["wait p50", duration(w.p50_us).join(" ")],
-    ["wait p99", duration(w.p99_us).join(" ")], ["up", w.started_at ? since(Date.now() / 1000 - w.started_at) : "–"],
+    ["in hand", w.in_hand === null ? "–" : whole.format(w.in_hand)], ["wait p50 · p99", both(waited, w.p50_us, w.p99_us)],
+    ["run p50 · p99", both(ran, w.run_p50_us, w.run_p99_us)], ["up", w.started_at ? since(Date.now() / 1000 - w.started_at) : "–"],
     ["version", `${w.version ?? "?"}${w.core === "python" ? ", pure Python" : ""}`],
   ];
   row.append(cell("worker", w.name), ...texts.map((t) => cell(...t)));
@@ -166,7 +171,8 @@ class Chart {
 
 const charts = [
   new Chart("rate", "Tasks a second", [[1, "a", false, "accepted"], [2, "b", true, "done"]], 10, 1, (v) => rate(v)),
-  new Chart("wait", "Wait before the start", [[5, "a", false, "p99"], [4, "b", true, "p50"]], 5000, 0.97, (v) => (v ? duration(v).join(" ") : "0")),
+  new Chart("wait", "Wait before the start", [[5, "a", false, "p99"], [4, "b", true, "p50"]], 5000, 0.97, (v) => (v ? waited(v) : "0")),
+  new Chart("run", "Run", [[7, "a", false, "p99"], [6, "b", true, "p50"]], 100, 0.97, (v) => (v ? ran(v) : "0")),
 ];
 
 // dead letters
