@@ -16,7 +16,7 @@ PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo mutants simulate test test-python test-cpp test-packaging bench bench-full bench-peers bench-report \
-  wheel docs recording check lint build clean
+  wheel docs recording screenshots check lint build clean
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
@@ -32,6 +32,7 @@ help:
 	@echo "make wheel   wheels of this machine's CPythons in dist/, repaired and tested"
 	@echo "make docs    the documentation as a site, in build/site"
 	@echo "make recording  what ttp demo shows, as docs/images/demo.svg"
+	@echo "make screenshots  the status page of a fleet at work, as docs/images/status-page-*.png"
 	@echo "make build   the native core, in place"
 	@echo "make clean   remove what was built, and $(VENV)"
 	@echo "PYTHON=python3.12 picks the interpreter that $(VENV) is made with."
@@ -132,6 +133,10 @@ recording: build
 	@echo "recording the demo"
 	@$(INSTALL) --editable '.[docs]'
 	@TTP_BACKEND=native $(BIN)/python docs/site/recording.py
+
+screenshots: $(VENV)/.dev build
+	@echo "taking pictures of the status page"
+	@TTP_BACKEND=native $(BIN)/python docs/site/screenshots.py
 
 check: $(VENV)/.dev
 	@echo "checking formatting, imports and types"
