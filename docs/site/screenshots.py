@@ -22,7 +22,8 @@ SECONDS = 60  # of history in the charts
 LOOKS = {"light": (1160, 1300, False), "dark": (1160, 1300, True), "phone": (390, 1394, True)}
 
 app = ttp.App("plant", retry=ttp.RetryPolicy(max_attempts=2, base_delay=2.0))
-store = store_task(app, SqliteSink(os.environ.get("TELEMETRY_DB", "telemetry.db")))
+if database := os.environ.get("TELEMETRY_DB"):  # in a worker
+    store_task(app, SqliteSink(database))
 
 
 @app.task(name="calibrate", queue="models", breaker=ttp.CircuitBreaker("historian"))
