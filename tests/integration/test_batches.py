@@ -52,6 +52,24 @@ def test_columns_arrive_as_they_were_sent(app: ttp.App) -> None:
     assert not got[0]["value"].flags.owndata
 
 
+def test_an_arrow_table_arrives_as_it_was_sent(app: ttp.App) -> None:
+    pa = pytest.importorskip("pyarrow", reason="Arrow tables need pyarrow")
+    got: list[Any] = []
+
+    @app.batch(Reading)
+    def store(batch: ttp.Batch[Reading]) -> None:
+        got.append(pa.table(batch))
+
+    note = pa.array(["worn", None, "worn"]).dictionary_encode()
+    at = pa.array([datetime(2026, 1, 1, tzinfo=UTC)] * 3, pa.timestamp("us", "UTC"))
+    sent = pa.table({"device": ["pump-1", "pump-2", "pump-1"], "at": at, "value": [21.5, 84.0, 22.5], "note": note})
+    store.submit_columns(sent)
+    with pytest.raises(ttp.SerializationError, match="column 'value': float cannot be made from text"):
+        store.submit_columns(sent.set_column(2, "value", note))
+    testing.drain(app)
+    assert [table.to_pylist() for table in got] == [sent.to_pylist()]
+
+
 def test_rows_are_read_as_columns_and_columns_as_rows(app: ttp.App) -> None:
     got: list[Any] = []
 

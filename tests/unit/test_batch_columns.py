@@ -98,19 +98,6 @@ def test_what_does_not_fit(columns: dict[str, Any], error: type[Exception], why:
         ttp.Batch.from_columns(Row, name=["a"])
 
 
-def test_arrow_and_polars_take_a_batch() -> None:
-    pa = pytest.importorskip("pyarrow")
-    made = batch(value=np.array([1.0, 2.0, 3.0]), at=np.array(["2026-01-01", "NaT", "NaT"], "M8[us]"))
-    table = pa.table(made)
-    assert table["name"].to_pylist() == ["a", "b", "a"]
-    assert table["value"].to_pylist() == [1.0, 2.0, 3.0]
-    assert table["at"].to_pylist() == [datetime(2026, 1, 1), None, None]  # noqa: DTZ001
-    address = table["value"].chunk(0).buffers()[1].address
-    assert address == made["value"].__array_interface__["data"][0]  # no copy
-    polars = pytest.importorskip("polars")
-    assert polars.from_arrow(table)["n"].sum() == 6
-
-
 def test_import_loads_no_numpy() -> None:
     code = "import sys, ttp; sys.exit('numpy' in sys.modules or 'pyarrow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

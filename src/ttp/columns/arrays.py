@@ -109,6 +109,12 @@ def _convert(field: Field, values: Any) -> Column:
     np = numpy()
     if field.type == STRING:
         return _texts(np, field.name, values)
+    if isinstance(values, Dictionary):
+        if field.type != VALUE:
+            raise ValueError(f"{_WORDS[field.type]} cannot be made from text")
+        text = _texts(np, field.name, values)
+        texts = np.array([*values.categories, None], dtype=object)
+        values = texts[text.data if text.mask is None else np.where(text.mask, -1, text.data)]
     if field.type == VALUE:
         items = values.tolist() if isinstance(values, np.ndarray) else values
         return Column(field.name, VALUE, [pack(value) for value in items])
@@ -170,6 +176,8 @@ def _microseconds(np: Any, array: Any) -> tuple[Any, Any]:
         raise ValueError("datetime64 needs a unit")
     numbers = array.astype("datetime64[us]").view("<i8")
     wrong = ~nat & ((numbers < YEAR_1) | (numbers >= YEAR_10000))
+    if np.can_cast(array.dtype, "M8[us]"):  # of a coarser unit: NumPy lets what is beyond 64 bits wrap
+        wrong |= ~nat & (numbers.view("M8[us]").astype(array.dtype) != array)
     if wrong.any():
         raise ValueError(f"row {int(wrong.argmax())} lies outside the years 1 to 9999")
     return numbers, nat

@@ -4,35 +4,56 @@ from typing import Any
 
 from ttp.columns.dictionary import Dictionary
 from ttp.columns.schema import numpy
+from ttp.errors import SerializationError
 
 
 def columns_in(table: Any) -> dict[str, Any]:
-    """An Arrow table's columns, as `submit_columns` takes them."""
+    """An Arrow table's columns, as `submit_columns` takes them.
+
+    Raises:
+        TypeError: it is no table, or has two columns of one name.
+        SerializationError: a column cannot be read.
+    """
     pa = pyarrow()
     if not hasattr(table, "__arrow_c_stream__"):
         raise TypeError(f"a table has the Arrow stream interface, which {type(table).__qualname__} has not")
     whole = pa.table(table)
-    return {name: _column(pa, whole[name].combine_chunks()) for name in whole.column_names}
+    columns: dict[str, Any] = {}
+    for name, column in zip(whole.column_names, whole.columns, strict=True):
+        if name in columns:
+            raise TypeError(f"column {name!r} is there twice")
+        try:
+            columns[name] = _column(pa, column.combine_chunks())
+        except (ValueError, OverflowError, pa.ArrowException) as error:
+            raise SerializationError(f"column {name!r}: {error}") from None
+    return columns
 
 
 def _column(pa: Any, column: Any) -> Any:
     np = numpy()
     if isinstance(column, pa.ChunkedArray):  # of no chunks, or of more than Arrow joins
         column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
+    if pa.types.is_dictionary(column.type) and (column.dictionary.null_count or not _is_text(pa, column.dictionary)):
+        column = column.dictionary_decode()
     kind = column.type
-    if pa.types.is_dictionary(kind) and pa.types.is_integer(kind.index_type):
-        texts = column.dictionary
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view":
+    if _is_text(pa, column):
         column = column.cast(pa.string()).dictionary_encode()
-        texts = column.dictionary
     elif pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         mask = column.is_null().to_numpy(zero_copy_only=False)
         return np.ma.MaskedArray(column.fill_null(0).to_numpy(zero_copy_only=False), mask)
-    elif pa.types.is_timestamp(kind) and kind.tz is None:
-        return column.cast(pa.timestamp("us"), safe=False).to_numpy(zero_copy_only=False)
-    else:
+    elif pa.types.is_timestamp(kind):
+        # Nanoseconds are cut; a time in a coarser unit may be beyond 64 bits of microseconds, which is an error.
+        times = column.cast(pa.timestamp("us", kind.tz and "UTC"), safe=kind.unit != "ns")
+        return times.to_pylist() if kind.tz else times.to_numpy(zero_copy_only=False)
+    elif not pa.types.is_dictionary(kind):
         return column.to_pylist()
-    return Dictionary(column.indices.fill_null(-1).to_numpy(zero_copy_only=False), texts.to_pylist())
+    codes = column.indices.cast(pa.int32()).fill_null(-1)  # of other libraries without a sign
+    return Dictionary(codes.to_numpy(zero_copy_only=False), column.dictionary.to_pylist())
+
+
+def _is_text(pa: Any, column: Any) -> bool:
+    kind = column.type
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
 
 
 def record_batch(columns: list[tuple[str, int, Any, Any, Any, Any]], rows: int) -> Any:

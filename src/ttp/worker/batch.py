@@ -138,16 +138,21 @@ class Batch(Generic[Row]):
         """The Arrow PyCapsule stream: pyarrow, polars, pandas and DuckDB take a batch as a table (`ttp[columns]`)."""
         return self._arrow().__arrow_c_stream__(requested_schema)
 
+    def __arrow_c_array__(self, requested_schema: object = None) -> tuple[object, object]:
+        """The Arrow PyCapsule schema and array, for those who take a record batch."""
+        schema, array = self._arrow().__arrow_c_array__(requested_schema)
+        return schema, array
+
     def __arrow_c_schema__(self) -> object:
         """The Arrow PyCapsule schema."""
         return self._arrow().schema.__arrow_c_schema__()
 
     def _arrow(self) -> Any:
-        from ttp.columns.arrow import pyarrow, record_batch  # noqa: PLC0415 - an extra
+        from ttp.columns.arrow import record_batch  # noqa: PLC0415 - an extra
 
         rows = len(self._view) if self._view.columnar else len(self)
         whole = record_batch(list(self._columns.values()), rows)
-        return pyarrow().Table.from_batches([whole.slice(self._span.start - self._base, len(self))])
+        return whole.slice(self._span.start - self._base, len(self))
 
     def tuples(self) -> list[tuple[Any, ...]]:
         """The events' fields in order of declaration, as sent."""
