@@ -43,6 +43,7 @@ def test_columns_arrive_as_they_were_sent(app: ttp.App) -> None:
     store.submit_columns(**sent)
     testing.drain(app)
     assert max(map(len, got)) <= 10_000
+    got.sort(key=lambda batch: batch["at"][0])  # on a slow machine frames behind a slow one go back, and come later
     for name, column in sent.items():
         assert np.array_equal(np.concatenate([batch[name] for batch in got]), column)
     assert all(batch.mask("note").all() for batch in got)
