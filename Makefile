@@ -20,7 +20,7 @@ PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
-	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (15 minutes)"
+	@echo "make test    everything: Python on both cores, C++ under sanitizers, packaging (10 minutes)"
 	@echo "make bench   the numbers of this machine, against their targets (10 minutes)"
 	@echo "make bench-full   the same with rates held for 30 s and ten million queued (25 minutes)"
 	@echo "make bench-peers  other task queues beside ttp, each in an environment of its own (20 minutes)"
