@@ -322,7 +322,10 @@ def main() -> None:
             try:
                 measured = measure(Runner(name, url, marks), marks, options)
             except (RuntimeError, OSError, subprocess.SubprocessError, psutil.Error) as error:
-                measured = {"name": name, "error": last_line(str(error)) or type(error).__name__}
+                measured = {
+                    "name": name,
+                    "error": last_line(str(error)).replace(f"{Path.cwd()}/", "") or type(error).__name__,
+                }
             run["peers"].append(measured)
             print(json.dumps(measured), flush=True)
     run["seconds"] = round(time.monotonic() - begun)
