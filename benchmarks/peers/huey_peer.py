@@ -6,7 +6,9 @@ from huey import RedisHuey
 huey = RedisHuey("bench", url=peer.URL, results=peer.RESULTS)
 TASKS = {f.__name__: huey.task(name=f.__name__)(f) for f in (peer.noop, peer.stamped, peer.slow)}
 COMMAND = (
-    "huey_consumer.py",
+    "python",
+    "-m",
+    "huey.bin.huey_consumer",  # whose program has other names in other releases
     "huey_peer.huey",
     "--workers",
     "2",
