@@ -314,6 +314,7 @@ MUTANTS = [
         Mutant(file, guard, instead, "tests/simulation/test_simulation.py::test_the_promise_holds")
         for file, guard, instead in [
             (_LUA + "submit.lua", "if last ~= ARGV[1] then return {'NO', last} end", ""),
+            (_LUA + "submit.lua", "fid, 691200000", "fid, 86400000"),
             (_LUA + "commit.lua", "if redis.call('XACK', source, 'g', id) == 0 then return {'FENCED', ''} end", ""),
             (
                 _LUA + "claim.lua",

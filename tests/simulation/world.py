@@ -24,7 +24,7 @@ from ttp.worker.handler import Handler
 from ttp.worker.scoreboard import Layout, Scoreboard
 
 EPOCH = 4_000_000_000.0  # later than any clock of ours: created_at is not simulated
-SKEW = 11 * 3600.0  # the clocks jump by less than a day in all: what keeps a chain on the server lives that long
+SKEW = 3.4 * 86_400.0  # the clocks jump by less than a week in all: what keeps a chain on the server lives 8 days
 STEPS = 120  # until everything is left to come to rest
 DEPTH = 3  # processes that wait for one another
 _LAYOUT = Layout.of([Handler(n, "q", len, "sync", None, None, 1.0) for n in ("work", "child")], 1)  # type: ignore[arg-type]

@@ -13,7 +13,8 @@ if not (is_fid(fid) and tasks and tasks >= 1 and limit and ttl and task_limit an
   return redis.error_reply('BADARGS submit')
 end
 
-local last, mark, keep = redis.call('GET', p) or '', fid, 86400000
+-- Kept longer than a clock may jump: without it, a frame whose reply was lost would be taken again.
+local last, mark, keep = redis.call('GET', p) or '', fid, 691200000
 if owner ~= '' then
   local before, position, by = string.match(last, '^(%d*) (%d+) (%d+)$')
   if by ~= owner then return {'FENCED', by or ''} end
