@@ -84,6 +84,8 @@ class WorkerPool:
         self._settings = Settings(threads=threads, concurrency=concurrency, grace=grace, lease=lease, stall=stall)
         self._worker: Worker | None = None
         self._children: dict[int, float] = {}  # pid → when it was born
+        self._supervisor = 0  # its pid, where there are several processes
+        self._untold: dict[int, None] = {}  # pids that were not asked to stop: a second asking would end them at once
         self._slots: dict[int, int] = {}  # pid → its slot in the scoreboard
         self._scoreboard = scoreboard
         self._lifelines: list[int] = []
@@ -119,7 +121,13 @@ class WorkerPool:
         self._stopping = True
         if self._worker is not None:
             self._worker.stop()
-        for pid in list(self._children):
+        if os.getpid() == self._supervisor:  # a child that is told before it knows that it is one has siblings here
+            for pid in list(self._untold):
+                self._tell(pid)
+
+    def _tell(self, pid: int) -> None:
+        """Ask a child to stop, once, whichever thread comes first."""
+        if self._untold.pop(pid, self) is None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
 
@@ -169,6 +177,7 @@ class WorkerPool:
     def _supervise(self, settings: Settings) -> None:
         if not hasattr(os, "fork"):
             raise ValueError("processes > 1 needs os.fork: start several workers instead")
+        self._supervisor = os.getpid()
         for slot in range(self._processes):
             self._spawn(settings, slot)
         refused = False
@@ -180,6 +189,7 @@ class WorkerPool:
             born = self._children.pop(pid, None)
             if born is None:
                 continue
+            self._untold.pop(pid, None)
             slot = self._slots.pop(pid)
             code = os.waitstatus_to_exitcode(status)
             refused = refused or code == EXIT_REFUSED
@@ -204,6 +214,9 @@ class WorkerPool:
             self._lifelines.append(write_end)  # closes with this process, however it ends
             self._children[pid] = time.monotonic()
             self._slots[pid] = slot
+            self._untold[pid] = None
+            if self._stopping:  # asked to between the fork and now, when nobody knew of this child
+                self._tell(pid)
             return
         code = 1
         try:
