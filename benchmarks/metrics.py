@@ -1,6 +1,7 @@
 """What metrics cost: no-op tasks with and without `--http` and a scrape a second, and counting's share of CPU time.
 
-`metrics.py [TASKS] [ROUNDS]`; the rounds alternate, and medians are compared.
+`metrics.py [TASKS] [PAIRS]`: pairs of runs, one without and one with, whose order alternates, so that neither what
+the machine does over time nor the run before favours a side. Each pair gives a ratio of rates.
 """
 
 import json
@@ -74,17 +75,27 @@ def counting(frames: int = 100_000) -> float:
     return (time.process_time() - begun) / frames
 
 
-def measure(bench: Bench, tasks: int = 2_000_000, rounds: int = 5) -> dict[str, Any]:
-    """Rates, their ratio, and the share of the worker's CPU time that counting takes."""
-    pairs = [(run(bench, tasks, serve=False), run(bench, tasks, serve=True)) for _ in range(rounds)]
-    without = statistics.median(off[0] for off, _ in pairs)
-    served = statistics.median(on[0] for _, on in pairs)
-    frame = statistics.median(on[1] for _, on in pairs)
-    each = counting()
+def measure(bench: Bench, tasks: int = 5_000_000, pairs: int = 20) -> dict[str, Any]:
+    """Rates, the pairs' ratios, and the share of the worker's CPU time that counting takes."""
+    without, served, frames = [], [], []
+    for pair in range(pairs):
+        for serve in (True, False) if pair % 2 else (False, True):
+            rate, frame = run(bench, tasks, serve=serve)
+            if serve:
+                served.append(rate)
+                frames.append(frame)
+            else:
+                without.append(rate)
+    ratios = [on / off for on, off in zip(served, without, strict=True)]
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    frame, each = statistics.median(frames), counting()
     return {
-        "without": without,
-        "served": served,
-        "ratio": served / without,
+        "without": statistics.median(without),
+        "served": statistics.median(served),
+        "ratio": middle,
+        "ratio_quartiles": [low, high],
+        "ratio_mean": statistics.mean(ratios),
+        "ratio_standard_error": statistics.stdev(ratios) / pairs**0.5,
         "counting_us_per_frame": each * 1e6,
         "worker_us_per_frame": frame * 1e6,
         "counting_share": each / frame,

@@ -1,5 +1,6 @@
 """Tasks whose metrics tests read: `ttp worker metrics_app:app --http 0`."""
 
+import logging
 import os
 import time
 
@@ -37,3 +38,14 @@ def busy(seconds: float) -> None:
 def refuses(payload: str) -> None:
     """Fail for good, and say with what."""
     raise ttp.Reject(f"cannot use {payload}")
+
+
+@app.task(name="<script>\n\x1b[31m\u202e", retry=ttp.RetryPolicy(max_attempts=1), timeout=60.0)
+def shouts(text: str, times: int) -> None:
+    """Log and raise what should obey nobody, so many times over."""
+    text *= times
+    try:
+        raise ValueError(text)
+    except ValueError:
+        logging.getLogger("plant").exception("no good: %s", text, extra={"task": text})
+    raise ValueError(text)

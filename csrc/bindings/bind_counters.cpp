@@ -1,6 +1,7 @@
 #include "bindings.hpp"
 #include "ttp/counters.hpp"
 
+#include <algorithm>
 #include <memory>
 
 namespace py = pybind11;
@@ -21,6 +22,13 @@ class SharedCounters {
     cells_.set(index, number(value));
   }
   uint64_t get(const py::int_& cell) const { return cells_.get(checked(cell)); }
+  py::list values(const py::int_& first, const py::int_& last) const {
+    const size_t begin = checked(first);
+    const size_t end = std::max(begin, checked(last) + 1);
+    py::list out(end - begin);
+    for (size_t cell = begin; cell < end; ++cell) out[cell - begin] = cells_.get(cell);
+    return out;
+  }
   size_t size() const { return cells_.size(); }
 
  private:
@@ -66,5 +74,6 @@ void bind_counters(py::module_& module) {
       .def("add", &SharedCounters::add, py::arg("cell"), py::arg("amount"), py::pos_only())
       .def("set", &SharedCounters::set, py::arg("cell"), py::arg("value"), py::pos_only())
       .def("get", &SharedCounters::get, py::arg("cell"), py::pos_only())
+      .def("values", &SharedCounters::values, py::arg("first"), py::arg("last"), py::pos_only())
       .def("__len__", &SharedCounters::size);
 }

@@ -61,13 +61,19 @@ def _accepted(queue: str) -> int:
 def main() -> None:
     """Start all, wait for the charts to fill, take the pictures."""
     sys.path.insert(0, str(HERE.parents[2] / "tests"))
+    from http_worker import free_port  # noqa: PLC0415
     from real_browser import NO_BROWSER, PROGRAM, Browser  # noqa: PLC0415
+    from real_server import BINARIES, Server  # noqa: PLC0415
     from status_page import StatusPage  # noqa: PLC0415
 
     if PROGRAM is None:
         raise SystemExit(NO_BROWSER)
     with tempfile.TemporaryDirectory(prefix="ttp-screenshots-") as directory, ExitStack() as stack:
-        os.environ["TTP_STATE_DIR"] = directory
+        port = free_port()
+        server = Server(BINARIES[0], "--bind", "127.0.0.1", "--port", str(port))  # its address is in the pictures
+        stack.callback(server.remove)
+        server.start()
+        os.environ["TTP_URL"] = f"redis://localhost:{port}"
         os.environ["TELEMETRY_DB"] = f"{directory}/events.sqlite"
         stack.enter_context(app)
         ttp_command = [sys.executable, "-m", "ttp"]

@@ -50,7 +50,7 @@ def main(
     try:
         with contextlib.ExitStack() as stack:
             if http is not None:
-                options["scoreboard"] = stack.enter_context(_exporter(app, http, options))
+                options["scoreboard"] = stack.enter_context(_exporter(app, http, options, log_format))
             WorkerPool(app, **options).run(burst=burst)
     except ServerRefused as error:
         sys.stderr.write(f"ttp worker: {error}\n")
@@ -61,12 +61,14 @@ def main(
         app.close()
 
 
-def _exporter(app: App, address: str, options: dict[str, Any]) -> contextlib.AbstractContextManager[Scoreboard]:
+def _exporter(
+    app: App, address: str, options: dict[str, Any], log_format: LogFormat
+) -> contextlib.AbstractContextManager[Scoreboard]:
     from ttp.observability.sidecar import exporter  # noqa: PLC0415 - not before needed
 
     for module in app.imports:  # their tasks are to be counted too
         importlib.import_module(module)
-    return exporter(app, address, queues=options["queues"], processes=options["processes"])
+    return exporter(app, address, queues=options["queues"], processes=options["processes"], log_format=log_format)
 
 
 def load_app(target: str) -> App:

@@ -5,7 +5,9 @@ import json
 import logging
 from typing import Any
 
-from ttp.observability.logs import LONGEST, PERIOD, REPEATS, Console, HoldBack, Json
+import pytest
+
+from ttp.observability.logs import LONGEST, PERIOD, REPEATS, TRACEBACK, Console, HoldBack, Json
 
 HOSTILE = "<script>\n\x1b[31m\x00\u202e" + "x" * 1_000_000
 
@@ -50,6 +52,34 @@ def test_a_console_line_obeys_nobody() -> None:
     assert line.isprintable()
     assert "<script>\\n\\x1b[31m\\x00\\u202e" in line
     assert line.endswith("task=a\\nb  worker=w1")
+
+
+class Unspeakable(Exception):
+    """Cannot be said."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("never")
+
+
+@pytest.mark.parametrize("formatter", [Json(), Console()])
+@pytest.mark.parametrize("error", [ValueError(HOSTILE), Unspeakable()])
+def test_an_exception_is_in_its_events_line(formatter: logging.Formatter, error: Exception) -> None:
+    log = Log(formatter)
+
+    def deep(n: int) -> None:
+        if not n:
+            raise error
+        deep(n - 1)
+
+    try:
+        deep(500)
+    except (ValueError, Unspeakable):
+        log.logger.exception("failed: %s", HOSTILE, extra={"task": HOSTILE, "worker": [HOSTILE]})
+    (line,) = log.lines
+    assert line.isprintable()
+    assert len(line) < 5 * LONGEST + 2 * TRACEBACK
+    assert type(error).__name__ in line
+    assert "test_logs.py" in line
 
 
 def test_repeats_are_held_back_and_counted() -> None:

@@ -1,13 +1,11 @@
 """The metrics of a worker pool and of queues, for prometheus-client. docs/metrics.md lists them."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
-    HistogramMetricFamily,
     Metric,
     SummaryMetricFamily,
 )
@@ -15,8 +13,9 @@ from prometheus_client.registry import Collector
 
 from ttp import __version__
 from ttp.native import BACKEND
+from ttp.observability.labels import label
 from ttp.observability.queues import QueueWatch
-from ttp.worker.scoreboard import BOUNDS, MAX_LABEL, OTHER, STAGES, STATES, Scoreboard, Stage
+from ttp.worker.scoreboard import OTHER, STATES, Scoreboard
 
 _EVENTS = {
     "frames": ("ttp_frames_committed", "Frames whose commit the server accepted."),
@@ -31,16 +30,10 @@ _GAUGES = {
     "ring_used": ("ttp_worker_ring_slices_used", "Slices of frames that wait for a thread."),
     "ring": ("ttp_worker_ring_slices", "Slices that there is room for; 0 without threads."),
 }
-_STAGES: dict[Stage, str] = {
-    "wait": "From the submit that opened a task's frame to the start of its run.",
-    "run": "Run of the frame that carries a task.",
-    "commit": "From the end of a run to the server's acceptance of its commit.",
-    "total": "From the submit that opened a task's frame to the server's acceptance of its outcome.",
-}
 
 
 class PoolCollector(Collector):
-    """Sums up the processes of a pool."""
+    """Sums up the processes of a pool; `stages.StageHistograms` has how long its tasks took."""
 
     def __init__(self, scoreboard: Scoreboard) -> None:
         self._slots = scoreboard.slots()
@@ -56,7 +49,6 @@ class PoolCollector(Collector):
         build.add_metric((__version__, BACKEND), 1)
         yield build
         yield from self._tasks()
-        yield from self._stages()
         yield from self._processes()
 
     def _tasks(self) -> Iterator[Metric]:
@@ -75,21 +67,6 @@ class PoolCollector(Collector):
             deferred.add_metric((task, queue), put_off)
         yield executed
         yield deferred
-
-    def _stages(self) -> Iterator[Metric]:
-        for stage in STAGES:
-            family = HistogramMetricFamily(f"ttp_task_{stage}_seconds", _STAGES[stage], labels=("task", "queue"))
-            for series, labels in enumerate(self._series):
-                parts = [slot.stage(series, stage) for slot in self._slots]
-                counts = _sums(buckets for _, buckets in parts)
-                if not any(counts):
-                    continue
-                seen, buckets = 0, []
-                for bound, count in zip((*map(str, BOUNDS), "+Inf"), counts, strict=True):
-                    seen += count
-                    buckets.append((bound, float(seen)))
-                family.add_metric(labels, buckets, sum_value=sum(total for total, _ in parts))
-            yield family
 
     def _processes(self) -> Iterator[Metric]:
         for event, (name, about) in _EVENTS.items():
@@ -170,14 +147,6 @@ class QueueCollector(Collector):
         yield age
         yield accepted
         yield finished
-
-
-def label(name: str) -> str:
-    """A name as a label: short, and without what a terminal or page might obey."""
-    if len(name) > MAX_LABEL:
-        digest = hashlib.sha256(name.encode("utf-8", "backslashreplace")).hexdigest()[:8]
-        name = f"{name[: MAX_LABEL - 9]}…{digest}"
-    return "".join(c if c.isprintable() and c != "\\" else ascii(c)[1:-1] for c in name)
 
 
 def _sums(rows: Iterable[Iterable[int]]) -> list[int]:

@@ -16,10 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ttp.app import App
-from ttp.observability import http
+from ttp.observability import http, logs
 from ttp.observability.collector import PoolCollector, QueueCollector
 from ttp.observability.health import ProcessState, not_alive, not_ready
 from ttp.observability.queues import QueueWatch
+from ttp.observability.stages import StageHistograms
 from ttp.worker.scoreboard import Layout, Scoreboard, Slot
 
 
@@ -30,6 +31,7 @@ class Settings:
     Attributes:
         layout: of the scoreboard, as text.
         scoreboard, listener: file descriptors.
+        log_format: as the pool's.
     """
 
     app: str
@@ -38,6 +40,7 @@ class Settings:
     layout: str
     scoreboard: int
     listener: int
+    log_format: logs.LogFormat
 
 
 def states(slots: Sequence[Slot]) -> list[ProcessState]:
@@ -56,8 +59,8 @@ def main() -> None:
     """Serve until stdin ends."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # the pool's; this process ends after it
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s")
     settings = Settings(**json.loads(sys.stdin.readline()))
+    logs.set_up(settings.log_format, logging.WARNING, sys.stderr)
     app = App(settings.app, settings.url)
     queues = QueueWatch(app.open_connection, [app.keys(queue) for queue in settings.queues])
     queues.start()
@@ -68,6 +71,7 @@ def main() -> None:
         QueueCollector(queues),
         not_alive=lambda: not_alive(states(slots)),
         not_ready=lambda: not_ready(states(slots), server=queues.answering),
+        text=StageHistograms(scoreboard).text,
     )
     http.serve(socket.socket(fileno=settings.listener), endpoints.answer)
     sys.stdin.read()

@@ -22,11 +22,17 @@ class Endpoints:
     Args:
         not_alive: why this should be restarted; empty if not.
         not_ready: why it does not work as it should; empty if it does.
+        text: metrics beside those of the collectors, in the text format.
     """
 
     def __init__(
-        self, *collectors: Collector, not_alive: Callable[[], list[str]], not_ready: Callable[[], list[str]]
+        self,
+        *collectors: Collector,
+        not_alive: Callable[[], list[str]],
+        not_ready: Callable[[], list[str]],
+        text: Callable[[], str] = str,
     ) -> None:
+        self._text = text
         self._not_alive = not_alive
         self._not_ready = not_ready
         self._registry = CollectorRegistry(auto_describe=False)
@@ -42,7 +48,7 @@ class Endpoints:
                 return _verdict("ready", self._not_ready())
             case "/metrics":
                 encode, content_type = choose_encoder(accept)
-                return HTTPStatus.OK, content_type, encode(self._registry)
+                return HTTPStatus.OK, content_type, self._text().encode() + encode(self._registry)
         return HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"there are /livez, /readyz and /metrics\n"
 
 

@@ -9,11 +9,14 @@ from contextlib import contextmanager
 
 from ttp.app import App
 from ttp.observability.listener import listen
+from ttp.observability.logs import LogFormat
 from ttp.worker.scoreboard import Layout, Scoreboard
 
 
 @contextmanager
-def exporter(app: App, address: str, *, queues: Sequence[str] | None, processes: int) -> Iterator[Scoreboard]:
+def exporter(
+    app: App, address: str, *, queues: Sequence[str] | None, processes: int, log_format: LogFormat = "console"
+) -> Iterator[Scoreboard]:
     """Serve a pool's health and metrics while it runs; yields where its processes are to count.
 
     Raises:
@@ -30,6 +33,7 @@ def exporter(app: App, address: str, *, queues: Sequence[str] | None, processes:
             "layout": layout.to_json(),
             "scoreboard": memory.fileno(),
             "listener": listener.fileno(),
+            "log_format": log_format,
         }
         process = subprocess.Popen(
             [sys.executable, "-m", "ttp.observability.exporter"],

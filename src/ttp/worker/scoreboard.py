@@ -162,7 +162,7 @@ class Slot:
     def outcomes(self, series: int) -> Sequence[int]:
         """Tasks of one series by `OUTCOMES`."""
         first = self._series + series * _SERIES
-        return [self._cells.get(first + n) for n in range(len(OUTCOMES))]
+        return self._cells.values(first, first + len(OUTCOMES) - 1)
 
     def total(self, outcome: Outcome) -> int:
         """Tasks of all series that came to this."""
@@ -171,4 +171,5 @@ class Slot:
     def stage(self, series: int, stage: Stage) -> tuple[float, Sequence[int]]:
         """Sum in seconds, and tasks in each bucket (not cumulated), of one stage of one series."""
         first = self._series + series * _SERIES + _STAGE_AT[stage]
-        return self._cells.get(first) / 1e6, [self._cells.get(first + 1 + n) for n in range(_STAGE - 1)]
+        total, *buckets = self._cells.values(first, first + _STAGE - 1)
+        return total / 1e6, buckets

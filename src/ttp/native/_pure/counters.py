@@ -35,6 +35,11 @@ class Counters:
         """See `_core.pyi`."""
         return self._cells[self._checked(cell)]
 
+    def values(self, first: int, last: int, /) -> list[int]:
+        """See `_core.pyi`."""
+        first = self._checked(first)
+        return self._cells[first : self._checked(last) + 1].tolist()
+
     def __len__(self) -> int:
         return len(self._cells)
 

@@ -14,6 +14,7 @@ from ttp.coordination.discovery import WorkerSeen
 from ttp.coordination.inspection import Stats
 from ttp.coordination.keys import Keys
 from ttp.errors import TtpError
+from ttp.observability.ui.letters import clipped
 
 log = logging.getLogger("ttp.ui")
 
@@ -21,6 +22,7 @@ LOOK = 1.0  # seconds between two looks
 SCAN = 30.0  # seconds between two searches for queues: each goes through all keys of the server
 MINUTES = 5
 SILENT = 3.0  # seconds without a beat after which a worker is shown as silent; it beats four times a second
+MOST_NAME = 120  # characters of what a worker says of itself: it is sent to each browser once a second
 _RATES = ("accepted", "done", "retried", "dead")
 _TIMES = ("p50_us", "p99_us", "run_p50_us", "run_p99_us")
 
@@ -162,12 +164,12 @@ class Monitor:
             row = out.setdefault(
                 worker.name,
                 {
-                    "name": worker.name,
+                    "name": clipped(worker.name, MOST_NAME),
                     "queues": [],
                     "state": _state(worker, look.at - since, busy=bool(rate or report.get("in_hand"))),
                     "rate": rate,
-                    **{name: report.get(name) for name in ("version", "core", "started_at", "in_hand")},
-                    **{name: _number(report.get(name)) for name in _TIMES},
+                    **{name: _text(report.get(name)) for name in ("version", "core")},
+                    **{name: _number(report.get(name)) for name in ("started_at", "in_hand", *_TIMES)},
                 },
             )
             row["queues"].append(f"{worker.keys.app}/{worker.keys.queue}")
@@ -199,12 +201,16 @@ def _breakers(workers: Sequence[WorkerSeen]) -> list[dict[str, Any]]:
     for worker in workers:
         told = worker.report.get("breakers")
         for name, state in told.items() if isinstance(told, dict) else ():
-            seen.setdefault(str(name), {})[worker.name] = str(state)
+            seen.setdefault(clipped(str(name), MOST_NAME), {})[worker.name] = str(state)
     out = []
     for name, states in sorted(seen.items()):
-        worst = next((s for s in ("open", "half-open") if s in states.values()), "closed")
+        worst = next((s for s in ("open", "half_open") if s in states.values()), "closed")
         out.append({"name": name, "state": worst, "workers": list(states.values()).count(worst), "of": len(states)})
     return out
+
+
+def _text(value: Any) -> str | None:
+    return clipped(value, MOST_NAME) if isinstance(value, str) else None
 
 
 def _number(value: Any) -> float | None:

@@ -31,6 +31,7 @@ function duration(us, least = 1000) { // → [number, unit]; no finer than `leas
   return us < 6e7 ? [(us / 1e6).toPrecision(3), "s"] : [whole.format(us / 6e7), "min"];
 }
 
+const tidy = (text) => text.replace(/\.0+(?!\d)|(\.\d*[1-9])0+(?!\d)/, "$1"); // 6.00 s → 6 s
 const waited = (us) => duration(us).join(" "); // since a submit, which tells time to the millisecond
 const ran = (us) => duration(us, 1).join(" ");
 const both = (say, p50, p99) => (p50 === null ? "–" : `${say(p50)} · ${say(p99)}`);
@@ -86,7 +87,7 @@ function workerRow(w) {
 function breakerItem(b) {
   const out = element("li");
   const where = b.of > 1 ? ` in ${b.workers} of ${b.of} workers` : "";
-  out.append(element("b", "", b.name), " ", element("span", `state ${b.state}`, b.state + where));
+  out.append(element("b", "", b.name), " ", element("span", `state ${b.state}`, b.state.replace("_", " ") + where));
   return out;
 }
 
@@ -98,9 +99,9 @@ function shape(tag, attributes) {
   return out;
 }
 
-function roundUp(value) { // to 1, 2 or 5 times a power of ten
+function roundUp(value) { // to what can be halved in the head
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((n) => n * power).find((n) => n >= value);
+  return [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].map((n) => n * power).find((n) => n >= value);
 }
 
 class Chart {
@@ -143,7 +144,7 @@ class Chart {
     const parts = [svg, element("span", "from", `${since(wide)} ago`), element("span", "to", "now")];
     if (seen.length) {
       for (const [part, y] of [[1, 4], [0.5, 52]]) {
-        const tick = element("span", "tick", this.say(top * part));
+        const tick = element("span", "tick", tidy(this.say(top * part)));
         tick.style.top = `${y}%`;
         parts.push(tick);
       }
