@@ -119,6 +119,19 @@ class Bench:
                 process.wait()
 
 
+@contextmanager
+def paused(worker: psutil.Process) -> Iterator[None]:
+    """A worker whose processes stand still until the block ends."""
+    family = [worker, *worker.children(recursive=True)]
+    for process in family:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in family:
+            process.resume()
+
+
 class Role:
     """A script of this directory in a process: it says "ready", waits for a line, works, and prints JSON."""
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import memory_parts
 import psutil
 from harness import Bench, Role
 
@@ -35,8 +36,8 @@ def queued(bench: Bench, count: int = 1_000_000) -> dict[str, float]:
 
 
 def measure(bench: Bench, count: int = 100_000_000) -> dict[str, Any]:
-    """Both."""
-    return {"worker": worker(bench, count), "queued": queued(bench)}
+    """All of it."""
+    return {"worker": worker(bench, count), "queued": queued(bench), "parts": memory_parts.measure(bench)}
 
 
 def _resident(process: psutil.Process) -> float:

@@ -14,6 +14,7 @@ from typing import Any
 
 import charts
 import environment
+import peer_tables
 import tables
 from targets import Run
 from targets import rate as show_rate
@@ -49,9 +50,11 @@ SECTIONS: list[tuple[str, str, Callable[[Run], str]]] = [
     ("Processes side by side", ("In brackets the efficiency. Computing handlers and producers share the cores"
      " with the server and with each other, so they end where the cores end."), tables.scaling),
     ("Submit", "`submit` and `asubmit` return when the server has accepted the task.", tables.submits),
+    ("Memory of a worker", ("Megabytes after each step on the way to a worker that works, each in a fresh process;"
+     " shared pages count once (`python benchmarks/memory_parts.py`)."), tables.memory),
     ("Payloads", "`emit` of one `bytes` argument to a no-op handler, end to end, both sides running.", tables.payloads),
     ("Backlog", "A worker is stopped, the queue filled, and the worker goes on.", tables.backlog),
-    ("Handlers", "The middle 80 % of the tasks.", tables.handlers),
+    ("Handlers", "One worker process drains a full queue: the middle 80 % of the tasks.", tables.handlers),
     ("Durability", ("Each level on a server of its own, data on this machine's disk; `signed`: HMAC-SHA256 of every"
      " frame."), tables.durability),
     ("Where a task's time goes", ("Each stage by itself, in frames of 1,200 tasks (`python benchmarks/stages.py`):"
@@ -67,10 +70,16 @@ as the configuration below says), each peer in the fastest configuration its doc
 
 - *One call*, *bulk call*: tasks sent a second, each by a call of its own, or in calls of 1,000.
 - *Drain*: queues are filled while no worker runs; counted is the middle of the way from full to empty.
-- *Memory*: proportional set size of all processes of a worker that has drained its queue.
+- *Memory*: of all processes of a worker that has drained its queue.
 - *Queued task*: the server's memory for each.
 - The last columns: 2,000 tasks of 2 ms, one SIGKILL of all processes of the worker in the middle, a new worker, \
 defaults otherwise. *Lost* was not executed when nothing more came, *after* is when the last one ended.
+"""
+
+WORKERS = """Workers of one process and of one for each of two cores, after the drain. Processes share pages: after a \
+fork, and of the files that they map. `rss` counts a shared page in every process, `pss` in parts, one for every \
+process of the machine that has it, `uss` not at all; `alone`, the *memory* above, counts it once: what the worker \
+would need if nothing else ran. *Processes* includes those that only look after others.
 """
 
 
@@ -137,7 +146,7 @@ def peer_graphs(peers: Run) -> dict[str, str]:
         ),
         "memory.svg": charts.bars(
             "Memory of a worker, all processes",
-            "proportional set size, after the drain",
+            "after the drain",
             [(peer["name"], peer["memory"], peer["name"].startswith("ttp")) for peer in leanest],
             lambda mb: f"{mb:.0f} MB",
         ),
@@ -158,15 +167,19 @@ def page(run: Run, peers: Run | None) -> str:
     length = "make bench-full" if run["full"] else "make bench"
     parts = [INTRODUCTION, f"`{length}`, {run['seconds']} s: {environment.one_line(run['environment'])}.\n"]
     for title, text, render in SECTIONS:
+        if title == "Memory of a worker" and "parts" not in run["memory"]:
+            continue  # an older run
         parts += [f"## {title}\n", f"{text}\n", f"{render(run)}\n"]
         if picture := PICTURES.get(title):
             parts.append(f"![{title}](images/benchmarks/{picture})\n")
         if title == "Where a task's time goes":
             parts.append(_processes(run["stages"]))
     if peers is not None:
-        parts += [PEERS, f"{environment.one_line(peers['environment'])}.\n", f"{tables.peers(peers)}\n"]
-        parts += [f"{tables.peer_targets(peers)}\n"]
+        parts += [PEERS, f"{environment.one_line(peers['environment'])}.\n", f"{peer_tables.peers(peers)}\n"]
+        parts += [f"{peer_tables.targets(peers)}\n"]
         parts += [f"![{name}](images/benchmarks/{name})\n" for name in peer_graphs(peers)]
+        if any("workers" in peer for peer in peers["peers"]):
+            parts += [WORKERS, f"{peer_tables.workers(peers)}\n"]
         parts += ["Configurations:\n", _configurations(peers)]
     return "\n".join(parts)
 

@@ -21,20 +21,23 @@ from typing import Any
 
 import durability
 import environment
+import footprint
 import numpy as np
 import psutil
 import redis
 
-HERE = Path(__file__).parent / "peers"
-ENVIRONMENTS = Path(__file__).parents[1] / "build" / "peers"
+ROOT = Path(__file__).parents[1]
+HERE = ROOT / "benchmarks" / "peers"
+ENVIRONMENTS = ROOT / "build" / "peers"
 VERSIONS = ("3.14", "3.13", "3.12", "3.11")
-PEERS: dict[str, list[str]] = {  # name → what is installed; nothing: this environment
-    "ttp": [],
-    "ttp_emit": [],
+PEERS: dict[str, list[str]] = {  # name → what is installed
+    "ttp": ["ttp"],
+    "ttp_emit": ["ttp"],
     "celery": ["celery[redis]"],
     "rq": ["rq"],
     "dramatiq": ["dramatiq[redis]"],
     "taskiq": ["taskiq", "taskiq-redis"],
+    "taskiq_stream": ["taskiq", "taskiq-redis"],
     "huey": ["huey", "redis"],
     "ardiq": ["ardiq"],
     "mayu": ["mayu"],
@@ -63,11 +66,12 @@ class Marks:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for name, size in (("marks", MOST), ("latencies", MOST * 8)):
-            with (folder / name).open("wb") as file:
+        self.files = [folder / "marks", folder / "latencies"]
+        for path, size in zip(self.files, (MOST, MOST * 8), strict=True):
+            with path.open("wb") as file:
                 file.truncate(size)
-        self.executions = np.memmap(folder / "marks", np.uint8, "r+")
-        self.latencies = np.memmap(folder / "latencies", np.uint64, "r+")
+        self.executions = np.memmap(self.files[0], np.uint8, "r+")
+        self.latencies = np.memmap(self.files[1], np.uint64, "r+")
 
     def clear(self) -> None:
         """Forget all."""
@@ -96,7 +100,7 @@ class Runner:
     def __init__(self, name: str, url: str, marks: Marks) -> None:
         self.name = name
         self._marks = marks
-        self._bin = Path(sys.executable).parent if not PEERS[name] else make(name)
+        self._bin = make(PEERS[name])
         self._environment = {key: value for key, value in os.environ.items() if not key.startswith("TTP_URL")} | {
             "PEER_URL": url,
             "PEER_MARKS": str(marks.folder),
@@ -131,10 +135,14 @@ class Runner:
         return answer
 
     @contextmanager
-    def worker(self, *, results: bool = False) -> Iterator[psutil.Process]:
-        """Its worker, in a process group of its own, killed at the end."""
+    def worker(self, command: str = "COMMAND", *, results: bool = False) -> Iterator[psutil.Process]:
+        """Its worker, in a process group of its own, killed at the end.
+
+        Args:
+            command: which of its commands: COMMAND, or BOTH for a process on each of two cores.
+        """
         environment = self._environment | {"PEER_RESULTS": str(int(results))}
-        ask = f"import json, {self.name}_peer as p; print(json.dumps(p.COMMAND))"
+        ask = f"import json, {self.name}_peer as p; print(json.dumps(p.{command}))"
         said = subprocess.run(
             [self._bin / "python", "-c", ask], env=environment, cwd=HERE, capture_output=True, text=True, check=True
         )
@@ -147,8 +155,10 @@ class Runner:
             try:
                 yield psutil.Process(process.pid)
                 if process.poll() is not None and process.returncode != -signal.SIGKILL:
-                    log.seek(0)
-                    raise RuntimeError(f"its worker ended: {last_line(log.read().decode(errors='replace'))}")
+                    raise RuntimeError("its worker ended")
+            except RuntimeError as error:
+                log.seek(0)
+                raise RuntimeError(f"{error}: {last_line(log.read().decode(errors='replace'))}") from error
             finally:
                 kill(psutil.Process(process.pid)) if process.poll() is None else None
                 process.wait()
@@ -156,19 +166,24 @@ class Runner:
 
 def kill(process: psutil.Process) -> None:
     """SIGKILL to a process and all below it."""
-    for one in (*process.children(recursive=True), process):
+    for one in reversed(footprint.family(process)):
         try:
             one.kill()
         except psutil.NoSuchProcess:
             continue
 
 
-def make(name: str) -> Path:
-    """The folder of programs of a peer's environment, which is made where there is none."""
-    folder = ENVIRONMENTS / name
+def make(packages: list[str]) -> Path:
+    """The folder of programs of an environment with these packages, which is made where there is none.
+
+    That of ttp has this interpreter, for which the core is built, and nothing of its extras.
+    """
+    ours = packages == ["ttp"]
+    folder = ENVIRONMENTS / packages[0].partition("[")[0]
     if not (folder / "made").exists():
-        subprocess.run([newest_python(), "-m", "venv", "--clear", folder], check=True)
-        install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "hiredis", *PEERS[name]]
+        subprocess.run([sys.executable if ours else newest_python(), "-m", "venv", "--clear", folder], check=True)
+        what = ["--config-settings=wheel.cmake=false", "--editable", ROOT] if ours else ["hiredis", *packages]
+        install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", *what]
         done = subprocess.run(install, capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(last_line(done.stderr))
@@ -205,8 +220,9 @@ def measure(runner: Runner, marks: Marks, options: Options) -> dict[str, Any]:
     single, bytes_per_task = _send(runner, "each", options)
     bulk, bytes_in_bulk = _send(runner, "many", options) if about.pop("bulk") else (None, None)
     how = "each" if bulk is None else "many"
-    drained, memory = _drain(runner, marks, how, options, results=False)
+    drained, held = _drain(runner, marks, how, options)
     with_results, _ = _drain(runner, marks, how, options, results=True)
+    drained_by_both, held_by_both = _drain(runner, marks, how, options, command="BOTH")
     return {
         "name": runner.name.replace("_", " "),
         **about,
@@ -216,7 +232,11 @@ def measure(runner: Runner, marks: Marks, options: Options) -> dict[str, Any]:
         "bytes_in_bulk": bytes_in_bulk,
         "drain": drained,
         "drain_results": with_results,
-        "memory": memory,
+        "memory": held["alone"],
+        "workers": [
+            {"name": "one process", "drain": drained, **held},
+            {"name": "two processes", "drain": drained_by_both, **held_by_both},
+        ],
         "latency": _latency(runner, marks, options),
         "kill": _kill(runner, marks, options),
     }
@@ -230,18 +250,20 @@ def _send(runner: Runner, how: str, options: Options) -> tuple[float, float]:
     return sent["tasks"] / sent["seconds"], (runner.used() - before) / sent["tasks"]
 
 
-def _drain(runner: Runner, marks: Marks, how: str, options: Options, *, results: bool) -> tuple[float, float]:
-    """Tasks executed a second, of the middle of a full queue, and the worker's memory in MB afterwards."""
+def _drain(
+    runner: Runner, marks: Marks, how: str, options: Options, *, results: bool = False, command: str = "COMMAND"
+) -> tuple[float, dict[str, float]]:
+    """Tasks executed a second, of the middle of a full queue, and what the worker's processes then hold in memory."""
     runner.fresh()
     count = int(runner.play(how, "noop", options.seconds, MOST, results=results)["tasks"])
-    with runner.worker(results=results) as worker:
+    with runner.worker(command, results=results) as worker:
         if not marks.wait(max(1, count // 20), START):
             raise RuntimeError(f"its worker executed {marks.executed()} of {count} tasks")
         first, begun = marks.executed(), time.monotonic()
         while marks.executed() < count * 19 // 20 and time.monotonic() - begun < 3 * options.seconds:
             time.sleep(0.005)
         rate = (marks.executed() - first) / (time.monotonic() - begun)
-        return rate, sum(one.memory_full_info().pss for one in (worker, *worker.children(recursive=True))) / 1e6
+        return rate, footprint.footprint(footprint.family(worker), without=marks.files)
 
 
 def _latency(runner: Runner, marks: Marks, options: Options) -> dict[str, Any]:

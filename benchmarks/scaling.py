@@ -1,11 +1,12 @@
 """Processes side by side: workers whose handlers wait 1 ms or compute, and producers that emit.
 
-Of workers the middle 80 % of the tasks are timed, of producers from the first emit to the last acceptance.
+All tasks of workers are queued before, and the middle 80 % are timed; of producers it is the time from the first emit
+to the last acceptance.
 """
 
 from typing import Any
 
-from harness import Bench, Role
+from harness import Bench, Role, paused
 
 PROCESSES = (1, 2, 4)
 TASKS = {"wait_1_ms": 4_000, "compute": 40_000}  # for each worker process
@@ -14,8 +15,9 @@ TASKS = {"wait_1_ms": 4_000, "compute": 40_000}  # for each worker process
 def workers(bench: Bench, processes: int, task: str, count: int, *options: str) -> float:
     """Tasks a second of so many worker processes."""
     bench.fresh()
-    with bench.worker("--processes", str(processes), *options):
-        Role("load.py", "task", task, count, environment=bench.environment()).run()
+    with bench.worker("--processes", str(processes), *options) as worker:
+        with paused(worker):
+            Role("load.py", "task", task, count, environment=bench.environment()).run()
         begun = bench.wait_for("done", count // 10)
         begun_at = bench.counted("done")
         ended = bench.wait_for("done", count - count // 10)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Any
 
 from targets import LINES, Run
 from targets import rate as show_rate
@@ -174,6 +173,12 @@ def payloads(run: Run) -> str:
     return table(("payload", "tasks", "data"), rows)
 
 
+def memory(run: Run) -> str:
+    """What a worker's memory is made of."""
+    rows = [(part["what"], f"{part['adds']:+.1f}", f"{part['alone']:.1f}") for part in run["memory"]["parts"]]
+    return table(("with", "adds", "memory"), rows)
+
+
 def backlog(run: Run) -> str:
     """By what is queued."""
     rows = [(f"{row['tasks']:,}", show_rate(row["rate"])) for row in run["workloads"]["backlog"]]
@@ -212,73 +217,3 @@ def micro(run: Run) -> str:
             name = f"**{row['name']}**" if row["name"] == "native" else row["name"]
             rows.append((group if at == 0 else "", name, f"{row['ns']:,.0f}"))
     return table(("what", "by", "ns, median"), rows)
-
-
-def peers(run: Run) -> str:
-    """Each peer in its fastest documented configuration, where it ran."""
-    rows = []
-    for peer in run["peers"]:
-        if "error" in peer:
-            rows.append((peer["name"], f"did not run: {peer['error']}", *[""] * 9))
-            continue
-        rows.append(
-            (
-                f"{peer['name']} {peer['version']}",
-                show_rate(peer["single"]),
-                show_rate(peer["bulk"]) if peer["bulk"] else "none",
-                show_rate(peer["drain"]),
-                show_rate(peer["drain_results"]) if peer["drain_results"] else "",
-                _held(peer["latency"]),
-                f"{peer['memory']:.0f} MB",
-                f"{peer['bytes_per_task']:,.0f} B"
-                + (f", {peer['bytes_in_bulk']:,.0f} in bulk" if peer["bulk"] else ""),
-                peer["kill"]["lost"],
-                peer["kill"]["doubled"],
-                f"{peer['kill']['seconds']:.0f} s",
-            )
-        )
-    head = (
-        "", "one call", "bulk call", "drain", "drain, results", "p99 at 1,000/s", "memory", "queued task",
-        "lost", "run twice", "after",
-    )  # fmt: skip
-    return table(head, rows)
-
-
-def peer_targets(run: Run) -> str:
-    """What the project set itself beside others; empty cells where a peer did not run."""
-    ran = [peer for peer in run["peers"] if "error" not in peer]
-    ours = [peer for peer in ran if peer["name"].startswith("ttp")]
-    others = [peer for peer in ran if not peer["name"].startswith("ttp")]
-    celery = next((peer for peer in others if peer["name"] == "celery"), None)
-    if not ours or not others:
-        return ""
-    drain = max(peer["drain"] for peer in ours)
-    fastest = max(others, key=lambda peer: peer["drain"])
-    held = [peer for peer in others if peer["latency"]["holds"]]
-    rows: list[tuple[str, str, str, bool]] = [
-        (f"drain, times that of {fastest['name']}, the fastest other", "≥ 100", f"{drain / fastest['drain']:,.0f}",
-         drain >= 100 * fastest["drain"]),
-    ]  # fmt: skip
-    if celery is not None:
-        memory = max(peer["memory"] for peer in ours) / celery["memory"]
-        stored = min(peer["bytes_in_bulk"] or peer["bytes_per_task"] for peer in ours) / celery["bytes_per_task"]
-        rows += [
-            ("drain, times Celery's", "≥ 1,000", f"{drain / celery['drain']:,.0f}", drain >= 1000 * celery["drain"]),
-            ("memory of a worker, of Celery's", "≤ 1/3", f"{memory:.2f}", memory <= 1 / 3),
-            ("server bytes of a queued task, of Celery's", "≤ 1/3", f"{stored:.3f}", stored <= 1 / 3),
-        ]
-    if held:
-        best = min(held, key=lambda peer: peer["latency"]["p99"])
-        p99 = min(peer["latency"]["p99"] for peer in ours)
-        rows.append(
-            (f"p99 at 1,000/s, ms; {best['name']}, the best other: {ms(best['latency']['p99'])}", "no worse", ms(p99),
-             p99 <= best["latency"]["p99"])
-        )  # fmt: skip
-    return table(
-        ("what", "target", "ttp", "held"),
-        [(what, hold, value, "yes" if holds else "**no**") for what, hold, value, holds in rows],
-    )
-
-
-def _held(row: dict[str, Any]) -> str:
-    return f"{ms(row['p99'])} ms" if row["holds"] else f"not held ({row['executed_rate']:,.0f}/s)"

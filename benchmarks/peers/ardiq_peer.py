@@ -26,6 +26,7 @@ async def slow(n: int) -> None:
 
 TASKS = {"noop": noop, "stamped": stamped, "slow": slow}
 COMMAND = ("ardiq", "run", "ardiq_peer:app", "--quiet")
+BOTH = (*COMMAND, "--workers", "2")
 
 
 async def send(name: str, *arguments: int) -> None:

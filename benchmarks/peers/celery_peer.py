@@ -12,10 +12,9 @@ app.conf.update(
     broker_connection_retry_on_startup=True,
 )
 TASKS = {f.__name__: app.task(name=f.__name__)(f) for f in (peer.noop, peer.stamped, peer.slow)}
-COMMAND = (
-    "celery", "-A", "celery_peer:app", "worker", "--pool=prefork", "--concurrency=1",
-    "--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel=ERROR",
-)  # fmt: skip
+WORKER = ("celery", "-A", "celery_peer:app", "worker", "--pool=prefork", "--loglevel=ERROR")
+COMMAND = (*WORKER, "--concurrency=1", "--without-gossip", "--without-mingle", "--without-heartbeat")
+BOTH = (*WORKER, "--concurrency=2")  # its default where there are two cores
 
 if __name__ == "__main__":
     peer.main(

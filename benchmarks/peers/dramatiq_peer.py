@@ -13,6 +13,7 @@ dramatiq.set_broker(broker)
 OPTIONS = {"store_results": True} if peer.RESULTS else {}
 TASKS = {f.__name__: dramatiq.actor(f, **OPTIONS) for f in (peer.noop, peer.stamped, peer.slow)}
 COMMAND = ("dramatiq", "dramatiq_peer", "--processes", "1", "--threads", "8")
+BOTH = ("dramatiq", "dramatiq_peer", "--processes", "2", "--threads", "8")
 
 if __name__ == "__main__":
     peer.main(

@@ -5,7 +5,9 @@ import peer
 
 app = mayu.App(peer.URL, result_ttl=300 if peer.RESULTS else None)
 TASKS = {f.__name__: app.task(f, name=f.__name__) for f in (peer.noop, peer.stamped, peer.slow)}
-COMMAND = ("mayu", "worker", "mayu_peer:app", "--mode", "process", "--processes", "1", "--prefetch-multiplier", "64")
+WORKER = ("mayu", "worker", "mayu_peer:app", "--mode", "process", "--prefetch-multiplier", "64", "--processes")
+COMMAND = (*WORKER, "1")
+BOTH = (*WORKER, "2")
 
 if __name__ == "__main__":
     peer.main(

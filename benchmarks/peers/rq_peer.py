@@ -5,7 +5,9 @@ import redis
 from rq import Queue
 
 TASKS = {f.__name__: f"peer.{f.__name__}" for f in (peer.noop, peer.stamped, peer.slow)}
-COMMAND = ("rq", "worker", "--url", peer.URL, "--worker-class", "rq.worker.SimpleWorker", "--quiet", "default")
+WORKER = ("--url", peer.URL, "--worker-class", "rq.worker.SimpleWorker", "--quiet", "default")
+COMMAND = ("rq", "worker", *WORKER)
+BOTH = ("rq", "worker-pool", "--num-workers", "2", *WORKER)
 TTL = 300 if peer.RESULTS else 0
 queue = Queue(connection=redis.Redis.from_url(peer.URL))
 

@@ -1,6 +1,7 @@
 """ttp by `emit`: one call for each task, buffered; `flush` at the end is part of the time."""
 
 import peer
+from ttp_peer import BOTH as BOTH
 from ttp_peer import COMMAND as COMMAND
 from ttp_peer import TASKS, app
 

@@ -7,6 +7,7 @@ import ttp
 app = ttp.App("bench", peer.URL, result_ttl=300.0 if peer.RESULTS else 0.0)
 TASKS = {f.__name__: app.task(name=f.__name__)(f) for f in (peer.noop, peer.stamped, peer.slow)}
 COMMAND = ("ttp", "worker", "ttp_peer:app")
+BOTH = (*COMMAND, "--processes", "2")
 
 if __name__ == "__main__":
     peer.main(
