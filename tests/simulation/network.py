@@ -66,10 +66,10 @@ class Connection:
             self._arrive()
         return bool(self._replies)
 
-    def close(self) -> None:
+    def close(self, *, seen: bool = False) -> None:
         if self.connected:
             self.connected = False
-            self._world.network.lose(self)
+            self._world.network.lose(self, seen=seen)
 
     def scatter(self) -> list[Command]:
         """The connection is gone: some of what is on the way arrives; returns what will be late."""
@@ -146,10 +146,10 @@ class Network:
         self._sessions = {n: (name, at) for n, (name, at) in self._sessions.items() if at is None or at > now}
         return [name for name, _ in self._sessions.values()]
 
-    def lose(self, connection: Connection) -> None:
+    def lose(self, connection: Connection, *, seen: bool) -> None:
         """A connection is gone; perhaps the server does not see that yet."""
         name, _ = self._sessions[connection.session]
-        seen_in = self._world.rng.choice([0.0, 0.0, 0.5, 3.0])
+        seen_in = 0.0 if seen else self._world.rng.choice([0.0, 0.0, 0.5, 3.0])
         self._sessions[connection.session] = (name, self._world.now + seen_in)
         self.delay(connection.scatter())
 

@@ -15,6 +15,7 @@ from ttp.results import FrameResults
 
 Task = tuple[int, int]  # origin, index
 PLACEMENT = 11  # arguments of one placement of a commit
+REJECTED, POISON = 2, 6  # numbers, of 24, that a handler refuses, or that kill its worker
 
 
 class Broken(AssertionError):
@@ -41,6 +42,7 @@ class Oracle:
         self.refused_frames: set[int] = set()
         self.pushed: dict[tuple[bytes, int], list[int]] = {}
         self.stats: Counter[str] = Counter()
+        self.deaths: Counter[int] = Counter()  # number → workers that died over it
         self._kept: set[int] = set()  # origins whose results are kept
         self._children: Counter[int] = Counter()
 
@@ -130,6 +132,16 @@ class Oracle:
         self._judge_results(server)
         self._judge_counters(server)
 
+    def judge_deaths(self) -> None:
+        """Workers died over poison alone: no other task is dead for that, and each cost three at most."""
+        dead = {self.accepted[task] for task, outcome in self.ended.items() if outcome == DEAD}
+        if innocent := [number for number in dead if number % 24 not in (REJECTED, POISON)]:
+            raise Broken(f"dead for another's harm: {innocent}")
+        if alive := [number for number in self.accepted.values() if number % 24 == POISON and number not in dead]:
+            raise Broken(f"poison that did no harm: {alive}")
+        if any(deaths > 3 for deaths in self.deaths.values()):
+            raise Broken(f"workers died too often: {self.deaths}")
+
     def _judge_order(self) -> None:
         for chain, order in self.order.items():
             meant = [fid for fid in self.pushed[chain] if fid not in self.refused_frames]
@@ -149,7 +161,7 @@ class Oracle:
                 outcome, value = found.find(index) or (None, None)
                 if outcome != self.ended[origin, index]:
                     # Nothing is recorded of a task that workers died over.
-                    if self.ended[origin, index] == DEAD and self.stats["killed"]:
+                    if self.ended[origin, index] == DEAD and (self.stats["killed"] or self.deaths):
                         continue
                     raise Broken(f"a result is lost: {origin} {index}: {outcome}, not {self.ended[origin, index]}")
                 if outcome == DONE and value != 2 * self.accepted[origin, index]:

@@ -4,12 +4,14 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from simulation.network import Connection
+from simulation.oracle import POISON, REJECTED
 from ttp.errors import QueueFull, Reject, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, Route, scope
 from ttp.policy import Clock, RetryPolicy
 from ttp.producer.producer import OnFull, Producer
 from ttp.worker import watchdog as watchdog_module
 from ttp.worker.handler import Handler
+from ttp.worker.job import Job
 from ttp.worker.worker import Settings, Worker
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ class Process:
         self.busy = False
         self.frozen_until = 0.0
         self.cut_off_until = 0.0
+        self._connections: list[Connection] = []
 
     def check(self) -> None:
         """Raises Died once the process is."""
@@ -57,7 +60,15 @@ class Process:
             self.world.wait(timeout)
             self.check()
             raise ServerUnavailable("no server there")
-        return Connection(self.world, self, name)
+        connection = Connection(self.world, self, name)
+        self._connections = [connection, *(known for known in self._connections if known.connected)]
+        return connection
+
+    def die(self) -> None:
+        """It is killed: its machine closes its connections at once."""
+        self.over = True
+        for connection in self._connections:
+            connection.close(seen=True)
 
     def turn(self) -> None:
         """Do something."""
@@ -169,6 +180,8 @@ class WorkerProcess(Process):
             clock=Clock(),
             slot=world.slot,
         )
+        self._hold = self.worker._committer.hold
+        self.worker._committer.hold = self._hold_unwatched  # type: ignore[method-assign]
         self.worker._inbox._rng = world.rng
         self.worker._hand.room = world.event(self)  # type: ignore[assignment]
         self.worker._closed = self.worker._committer.line._closed = world.event(self)  # type: ignore[assignment]
@@ -179,11 +192,13 @@ class WorkerProcess(Process):
         what = number % 24
         current = scope.get()
         assert current is not None
+        if what == POISON:
+            self.world.die(self, number)
         if what in (3, 4):
             self.world.wait(self.world.rng.choice([0.03, 0.08, 0.3]))
         if what == 1 and current.frame.attempt == 1:
             raise ValueError("once more")
-        if what == 2:
+        if what == REJECTED:
             raise Reject("never")
         if what in (4, 5):
             self.world.child_route(number)
@@ -191,6 +206,14 @@ class WorkerProcess(Process):
 
     def _child(self, number: int) -> int:
         return 2 * number
+
+    def _hold_unwatched(self, job: Job) -> bool:
+        """Hold a job; the watchdog would wait for the line meanwhile."""
+        self._watching = True
+        try:
+            return self._hold(job)
+        finally:
+            self._watching = False
 
     def turn(self) -> None:
         """A turn of the worker's own thread."""

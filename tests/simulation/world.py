@@ -166,6 +166,9 @@ class World:
             contextvars.Context().run(turn)  # whoever waits here may run a handler
         except Died:
             pass
+        except Exception:
+            if not process.over:  # else it was killed meanwhile, and what is left of it reaches nobody
+                raise
         finally:
             self._depth -= 1
 
@@ -191,9 +194,18 @@ class World:
             process.stop()
             self._start(WorkerProcess)
         elif harm == "kill":
-            process.over = True
+            process.die()
             self.oracle.stats["killed"] += 1
             self._start(type(process))
+
+    def die(self, process: Process, number: int) -> None:
+        """A worker dies over a task. Raises Died."""
+        if not process.over:
+            self.note(f"poison {number} {process.name}")
+            process.die()
+            self.oracle.deaths[number] += 1
+            self._start(WorkerProcess)
+        process.check()
 
     def _start(self, kind: type[Process]) -> None:
         self._named += 1
@@ -227,6 +239,8 @@ class World:
             raise Broken("it never drains")
         self.network.deliver(everything=True)
         self.oracle.judge(self.server)
+        if not self._chance_of_harm:
+            self.oracle.judge_deaths()
         for process in self._processes:
             if isinstance(process, ProducerProcess) and not process.over:
                 used, _ = process.producer.blocks

@@ -95,7 +95,7 @@ def test_every_row_ends_in_one_place(count: int, data: st.DataObject) -> None:
 
 
 def test_attempts_crashes_and_dues() -> None:
-    job = job_of(100, deliveries=2, attempt=2, crashes=1)
+    job = job_of(100, attempt=2, crashes=2)
     assert job.crashes == 2
     run(job, {n: RetryAfter(n / 10) for n in range(100)})
     drafted = draft(job, now_ms=NOW)
@@ -151,28 +151,41 @@ def inbox(stats: Stats) -> Inbox:
     return Inbox({"t": handler}, consumer="me", clock=Clock(), rng=Random(1), stats=stats, state=None)
 
 
-def opened(frame: bytes, deliveries: int = 1, tasks: int = 1) -> Job | tuple[object, ...]:
+KEYS = Keys("a", "q")
+
+
+def opened(frame: bytes, deliveries: int = 1, tasks: int = 1, source: str = KEYS.stream(1)) -> Job | tuple[object, ...]:
     """What the inbox makes of an entry."""
-    return inbox(new_stats()).open(Entry("s", "1-7", tasks, frame, deliveries), Keys("a", "q"), NOW)
+    return inbox(new_stats()).open(Entry(source, "1-7", tasks, frame, deliveries), KEYS, NOW)
 
 
 def test_frames_that_killed_workers() -> None:
     once = opened(frame_of(5), deliveries=2, tasks=5)
     assert isinstance(once, Job)
     assert once.crashes == 1
-    twice = opened(frame_of(5), deliveries=3, tasks=5)
+    twice = opened(frame_of(5, crashes=1), deliveries=2, tasks=5, source=KEYS.held)
     assert not isinstance(twice, Job)
     assert twice.count("ready") == 5
-    for deliveries in (4, 9):  # killed while it was taken apart: no reason to call them all poison
-        again = opened(frame_of(5), deliveries=deliveries, tasks=5)
+    for deliveries in (4, 9, 10):  # killed while it was taken apart: no reason to call them all poison
+        again = opened(frame_of(5, crashes=1), deliveries=deliveries, tasks=5, source=KEYS.held)
         assert not isinstance(again, Job)
         assert again.count("ready") == 5
         assert again.count("dead") == 0
     alone = opened(frame_of(1, crashes=2))
     assert isinstance(alone, Job)
-    poison = opened(frame_of(1, crashes=2), deliveries=2)
+    poison = opened(frame_of(1, crashes=2), deliveries=2, source=KEYS.held)
     assert not isinstance(poison, Job)
     assert poison.count("dead") == 1
+
+
+def test_a_frame_that_was_not_begun_is_not_charged_again() -> None:
+    for deliveries in range(2, 10):
+        waited = opened(frame_of(1, crashes=2), deliveries=deliveries)
+        assert isinstance(waited, Job)
+        assert waited.crashes == 2
+    harm_before_it_runs = opened(frame_of(1), deliveries=10)
+    assert not isinstance(harm_before_it_runs, Job)
+    assert harm_before_it_runs.count("dead") == 1
 
 
 def test_unknown_tasks_are_put_off_for_ten_minutes() -> None:

@@ -229,9 +229,9 @@ def entries(reply: Any) -> list[Entry]:
     return [_entry(stream.decode(), entry_id, fields) for stream, items in by_stream for entry_id, fields in items]
 
 
-def _entry(stream: str, entry_id: bytes, fields: Any) -> Entry:
+def _entry(stream: str, entry_id: bytes, fields: Any, deliveries: int = 1) -> Entry:
     named = pairs(fields or ())
-    return Entry(stream, entry_id.decode(), int(named.get(b"n") or 1), named.get(b"f"))
+    return Entry(stream, entry_id.decode(), int(named.get(b"n") or 1), named.get(b"f"), deliveries)
 
 
 def tick(keys: Keys, *, consumer: str, offset_ms: int = 0, report: bytes = b"") -> Command:
@@ -316,9 +316,9 @@ def first(stream: str) -> Command:
     return ("XRANGE", stream, "-", "+", "COUNT", 1)
 
 
-def range_entries(stream: str, reply: Any) -> list[Entry]:
-    """The entries of `entry` and `first`."""
-    return [_entry(stream, entry_id, fields) for entry_id, fields in checked(reply)]
+def range_entries(stream: str, reply: Any, deliveries: int = 1) -> list[Entry]:
+    """The entries of `entry` and `first`, which say nothing of how often they were delivered."""
+    return [_entry(stream, entry_id, fields, deliveries) for entry_id, fields in checked(reply)]
 
 
 def cancels_count(keys: Keys) -> Command:

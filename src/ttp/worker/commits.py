@@ -12,10 +12,12 @@ from ttp.policy import Clock
 from ttp.worker.draft import Draft, command, draft
 from ttp.worker.flight import FlightRecorder
 from ttp.worker.job import Job
-from ttp.worker.line import Line
+from ttp.worker.line import OUTAGE, Line
 from ttp.worker.stats import Stats
 
 log = logging.getLogger("ttp.worker")
+
+HOLD = 1.0  # seconds without a server, after which a frame is not held for now
 
 
 class Committer:
@@ -77,6 +79,7 @@ class Committer:
         running: Literal["held", "ready"] = "held",
         unstarted: Literal["held", "ready"] = "ready",
         piece: int | None = None,
+        patience: float = OUTAGE,
     ) -> None:
         """Commit what is finished now, in this thread; the rest stays in hand or goes back."""
         with job.lock:
@@ -85,11 +88,24 @@ class Committer:
             job.drafted_at = time.monotonic()
             drafted = draft(job, now_ms=self.now_ms(), running=running, unstarted=unstarted, piece=piece)
             say = command(job, drafted, consumer=self._consumer, offset_ms=self._clock.offset_ms)
-            self.answer(job, drafted, self.line.call(say), self.line)
+            self.answer(job, drafted, self.line.call(say, patience=patience), self.line)
 
     def relieve(self, job: Job) -> None:
         """Results and children have grown large: commit them, keep the rest in hand."""
         self.replace(job, unstarted="held")
+
+    def hold(self, job: Job) -> bool:
+        """A frame is about to run alone: hold it, so that a death is charged to it. False if it is another's.
+
+        Raises:
+            ServerUnavailable: nothing came of it, or the held one is pending and will be adopted.
+        """
+        job.cut_into(len(job.view))
+        try:
+            self.replace(job, unstarted="held", patience=HOLD)
+        finally:
+            job.slices.clear()
+        return not job.over
 
     def _find_held(self, job: Job, drafted: Draft, line: Line) -> str:
         suffix = f"-{drafted.held_fid}"

@@ -45,17 +45,26 @@ class Hand:
         with self._lock:
             return self._waiting.popleft() if self._waiting else None
 
-    def take_suspect(self) -> Job | None:
-        """The next job to run alone."""
+    @property
+    def suspect(self) -> Job | None:
+        """The next job to run alone; it stays here until it is taken."""
         with self._lock:
-            return self._suspects.popleft() if self._suspects else None
+            return self._suspects[0] if self._suspects else None
 
-    def take_waiting(self) -> list[Job]:
-        """All jobs that have not begun."""
+    def take_suspect(self) -> None:
+        """The next job to run alone is about to."""
         with self._lock:
+            if self._suspects:
+                self._suspects.popleft()
+
+    def take_waiting(self, *, spare: bool = False) -> list[Job]:
+        """All jobs that have not begun, or all but the next one to run alone."""
+        with self._lock:
+            spared = [self._suspects.popleft()] if spare and self._suspects else []
             jobs = [*self._waiting, *self._suspects]
             self._waiting.clear()
             self._suspects.clear()
+            self._suspects.extend(spared)
             return jobs
 
     def over(self, job: Job) -> None:

@@ -13,7 +13,7 @@ from ttp.native import FrameView, pack
 from ttp.policy import Clock
 from ttp.worker.draft import bury, new_fid
 from ttp.worker.handler import Handler
-from ttp.worker.job import Job
+from ttp.worker.job import Job, crashes_of
 from ttp.worker.stats import Stats
 
 DEFERRALS = 24  # of a task that no worker here knows: 1, 2, 4 … 30 s apart, ten minutes in all
@@ -47,7 +47,7 @@ class Inbox:
             placement = _dead(frame, new_fid(), entry.tasks, 1, record)
             placement.unread = True
             return self._replace(entry, keys, [placement], dead=entry.tasks)
-        crashes = view.crashes + entry.deliveries - 1
+        crashes = crashes_of(entry, view, keys)
         rows = range(len(view))
         if crashes >= CRASHES - 1 and len(view) > 1:
             # Each alone from now on: the one that does harm is charged, not its neighbours.
@@ -91,7 +91,7 @@ class Inbox:
             view = FrameView(keys.verify(entry.frame or b""))
         except CorruptFrame:
             return None
-        crashes = min(view.crashes + entry.deliveries - 1, 255)
+        crashes = min(crashes_of(entry, view, keys), 255)
         return self._replace(entry, keys, [self._ready(view, list(range(len(view))), crashes)])
 
     def _replace(self, entry: Entry, keys: Keys, placements: list[Placement], dead: int = 0) -> commands.Command:

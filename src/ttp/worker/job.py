@@ -16,6 +16,7 @@ from ttp.policy import Clock
 from ttp.task import TaskContext, TaskId
 from ttp.worker.handler import Handler
 
+NOT_BEGUN = 8  # times in a row that a frame may be in a dead worker's hand before that is held against it
 TRACEBACK_BYTES = 4096
 REASON_BYTES = 512
 
@@ -28,6 +29,18 @@ class Failure:
     reason: str
     traceback: str = ""
     due_ms: int | None = None
+
+
+def crashes_of(entry: Entry, view: FrameView, keys: Keys) -> int:
+    """Workers that died over these tasks.
+
+    A frame that has none yet may be charged for another's: it was in hand, or on the wire. Such a frame is held before
+    it runs (`Committer.hold`), so from then on only a death over a held one is its own.
+    """
+    deaths = entry.deliveries - 1
+    if deaths > NOT_BEGUN:  # it does harm before it runs
+        return view.crashes + deaths
+    return view.crashes + (deaths > 0 and (entry.stream == keys.held or not view.crashes))
 
 
 class Job:
@@ -63,7 +76,7 @@ class Job:
         self.id = entry.id
         self.tasks = entry.tasks
         self.size = len(view.data) + keys.overhead
-        self.crashes = view.crashes + entry.deliveries - 1
+        self.crashes = crashes_of(entry, view, keys)
         self.first_id = entry.id
         self.cancelled: Collection[int] = ()  # indices of tasks that are asked not to run
         self.slices: list[Slice] = []

@@ -11,6 +11,8 @@ from ttp.coordination.connection import Connection
 from ttp.coordination.traffic import Traffic
 from ttp.errors import ServerRefused, ServerUnavailable
 
+OUTAGE = 3600.0  # seconds that a commit waits for a server
+
 
 class Line:
     """One connection and its lock. Commits, ticks and claims may be sent twice: the scripts see to that.
@@ -28,7 +30,7 @@ class Line:
         self.generation = 0  # counts connections: who sees a new number has been away
         self.traffic = Traffic()  # of all its connections
 
-    def call_many(self, batch: Sequence[Command], *, patience: float = 3600.0) -> list[Any]:
+    def call_many(self, batch: Sequence[Command], *, patience: float = OUTAGE) -> list[Any]:
         """Send, and send again after a fault, for at most `patience` seconds. Replies in order.
 
         Raises:
@@ -53,7 +55,7 @@ class Line:
                     if self._closed.wait(backoff.next()):
                         raise
 
-    def call(self, command: Command, *, patience: float = 3600.0) -> Any:
+    def call(self, command: Command, *, patience: float = OUTAGE) -> Any:
         """`call_many` for one."""
         return self.call_many([command], patience=patience)[0]
 

@@ -76,11 +76,12 @@ class Recovery:
         self._wire.settle()
         connection = self._wire.connection
         for stream in self._streams:
-            for entry_id in commands.pending_ids(connection.call(*commands.pending(stream, self._consumer))):
+            pending = commands.pending_deliveries(connection.call(*commands.pending(stream, self._consumer)))
+            for entry_id, deliveries in pending.items():
                 if self._hand.learn(entry_id):
                     self._hand.forget(entry_id)
                     reply = connection.call(*commands.entry(stream, entry_id))
-                    self._receive(commands.range_entries(stream, reply))
+                    self._receive(commands.range_entries(stream, reply, deliveries))
 
     def surrender(self) -> None:
         """A handler is slow: hand back the frames behind it, read or on the wire (watchdog's thread)."""
@@ -91,10 +92,11 @@ class Recovery:
             return
         line = self._committer.line
         for stream, keys in self._streams.items():
-            for entry_id in commands.pending_ids(line.call(commands.pending(stream, self._consumer))):
+            pending = commands.pending_deliveries(line.call(commands.pending(stream, self._consumer)))
+            for entry_id, deliveries in pending.items():
                 if not self._hand.learn(entry_id):
                     continue  # in hand; whatever is learnt here is passed over when the fetch's reply is read
-                for entry in commands.range_entries(stream, line.call(commands.entry(stream, entry_id))):
+                for entry in commands.range_entries(stream, line.call(commands.entry(stream, entry_id)), deliveries):
                     say = self._inbox.give_back(entry, keys)
                     if say is not None:
                         line.call(say)

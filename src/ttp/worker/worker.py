@@ -224,12 +224,12 @@ class Worker:
     def _drain(self) -> None:
         """Stopping: give back what has not begun, then wait for what runs."""
         self._wire.read()
-        self._give_back_waiting()
+        self._give_back(self._hand.take_waiting())
         if self._hand.held:
             self._pause()
 
-    def _give_back_waiting(self) -> None:
-        for job in self._hand.take_waiting():
+    def _give_back(self, jobs: list[Job]) -> None:
+        for job in jobs:
             job.cut_into(len(job.view))
             self._commit(job)
         self._wire.settle()
@@ -271,22 +271,23 @@ class Worker:
                 self._wire.commit(Commit(say, job.id, job, drafted))
 
     def _run_suspect(self) -> None:
-        """A frame that a worker died over comes first: another's crash would be charged to it too."""
+        """A frame that a worker died over comes first, and runs with nothing else in hand."""
+        self._careful_until = time.monotonic() + CAREFUL
         if self._wire.fetching:
             self._wire.read()
-        elif (job := self._hand.take_suspect()) is not None:
-            self._run_alone(job)
-
-    def _run_alone(self, job: Job) -> None:
-        """Run such a frame with nothing else in hand, which would be charged if it does harm."""
-        self._careful_until = time.monotonic() + CAREFUL
-        self._give_back_waiting()
-        while self._hand.held > 1 and not self._stopping:
+        elif self._hand.waiting or self._hand.suspects > 1:
+            self._give_back(self._hand.take_waiting(spare=True))
+        elif self._hand.held > 1:
+            self._wire.settle()
             self._pause()
-        self._start(job)
-        self._wire.settle()
-        while not job.over and not self._stopping:
-            self._pause()
+        elif (job := self._hand.suspect) is not None:
+            ours = self._committer.hold(job)
+            self._hand.take_suspect()
+            if ours:
+                self._start(job)
+            self._wire.settle()
+            while not job.over and not self._stopping:
+                self._pause()
 
     def _fetch(self, *, block_ms: int | None) -> None:
         """Read all priorities; but while higher ones bring work, NORMAL every 2nd and LOW every 8th turn."""
