@@ -1,4 +1,4 @@
-"""Two runs of the same benchmark, number by number, as ratios: `compare.py OLD NEW [--tolerance 0.8]`.
+"""Two runs of the same benchmark, number by number, as ratios: `compare.py OLD NEW [--tolerance 0.8] [--all]`.
 
 Exits with 1 where a number has become worse than the tolerance allows. Tails beyond p99 are left out: they differ
 between two runs of the same code.
@@ -20,10 +20,13 @@ LESS_IS_BETTER = {
     "submit_p99",
     "stored",
     "import_ttp",
+    "first_submit",
+    "first_task",
     "ns",
     "memory",
     "bytes_per_task",
     "bytes_in_bulk",
+    "alone",
 }
 LESS_IS_BETTER_IN = {"by_stage", "by_process"}
 MORE_IS_BETTER_IN = {"rates"}
@@ -88,6 +91,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("old", type=Path)
     parser.add_argument("new", type=Path)
     parser.add_argument("--tolerance", type=float, default=0.8, help="worse than this ratio fails (default: 0.8)")
+    parser.add_argument("--all", action="store_true", help="print what has not left the tolerance too")
     options = parser.parse_args(arguments)
     found = changes(json.loads(options.old.read_text()), json.loads(options.new.read_text()))
     if not found:
@@ -95,7 +99,8 @@ def main(arguments: list[str]) -> int:
         return 2
     worse = [change for change in found if change.ratio < options.tolerance]
     better = [change for change in found if change.ratio > 1 / options.tolerance]
-    for title, part in (("worse", worse), ("better", better)):
+    rest = [change for change in found if change not in worse and change not in better] if options.all else []
+    for title, part in (("worse", worse), ("", rest), ("better", better)):
         for change in part:
             print(f"{title:6} {change.ratio:5.2f}  {change.old:14,.2f} → {change.new:14,.2f}  {change.what}")
     print(f"{len(found)} numbers: {len(worse)} worse, {len(better)} better, beyond {options.tolerance:g}")

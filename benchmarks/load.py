@@ -5,6 +5,7 @@
 
 import asyncio
 import ctypes
+import resource
 import sys
 import threading
 import time
@@ -25,11 +26,18 @@ SPIN = 60_000  # ns before a task is due that are not slept, where tasks are far
 def emit(count: int) -> dict[str, float]:
     """Emit no-op tasks as fast as they go."""
     send = noop.emit
+    before = _most_resident()
     begun, used = time.monotonic(), time.process_time()
     for n in range(count):
         send("pump-1", n, 21.5)
     app.flush(120.0)
-    return {"begun": begun, "ended": time.monotonic(), "cpu": time.process_time() - used}
+    ended, cpu = time.monotonic(), time.process_time() - used
+    return {"begun": begun, "ended": ended, "cpu": cpu, "resident_before": before, "resident_most": _most_resident()}
+
+
+def _most_resident() -> float:
+    """Megabytes that this process has had at most."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
 
 
 def task(name: str, count: int) -> dict[str, float]:

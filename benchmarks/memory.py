@@ -1,4 +1,4 @@
-"""What a worker holds, and what a queued task costs the server."""
+"""What a worker and a producer hold, and what a queued task costs the server."""
 
 from typing import Any
 
@@ -24,6 +24,16 @@ def worker(bench: Bench, count: int, rounds: int = 5) -> dict[str, Any]:
     return {"tasks": count, "start": started, "after": after}
 
 
+def producer(bench: Bench, count: int) -> dict[str, float]:
+    """Resident megabytes of a producer before its first emit, and at most while it emits to a worker that drains."""
+    bench.fresh()
+    with bench.worker():
+        role = Role("load.py", "emit", count, environment=bench.environment())
+        sent = role.run()
+        bench.wait_for("done", count)
+    return {"tasks": count, "start": sent["resident_before"], "most": sent["resident_most"]}
+
+
 def queued(bench: Bench, count: int = 1_000_000) -> dict[str, float]:
     """Server bytes of a queued task, and of its arguments."""
     bench.fresh()
@@ -37,7 +47,12 @@ def queued(bench: Bench, count: int = 1_000_000) -> dict[str, float]:
 
 def measure(bench: Bench, count: int = 100_000_000) -> dict[str, Any]:
     """All of it."""
-    return {"worker": worker(bench, count), "queued": queued(bench), "parts": memory_parts.measure(bench)}
+    return {
+        "worker": worker(bench, count),
+        "producer": producer(bench, count // 10),
+        "queued": queued(bench),
+        "parts": memory_parts.measure(bench),
+    }
 
 
 def _resident(process: psutil.Process) -> float:

@@ -19,14 +19,13 @@ def peers(run: Run) -> str:
         rows.append(
             (
                 f"{peer['name']} {peer['version']}",
-                show_rate(peer["single"]),
+                show_rate(peer["single"]) if peer["single"] else "none",
                 show_rate(peer["bulk"]) if peer["bulk"] else "none",
                 show_rate(peer["drain"]),
                 show_rate(peer["drain_results"]) if peer["drain_results"] else "",
                 _held(peer["latency"]),
                 f"{peer['memory']:.0f} MB",
-                f"{peer['bytes_per_task']:,.0f} B"
-                + (f", {peer['bytes_in_bulk']:,.0f} in bulk" if peer["bulk"] else ""),
+                ", ".join(_bytes(peer)),
                 peer["kill"]["lost"],
                 peer["kill"]["doubled"],
                 f"{peer['kill']['seconds']:.0f} s",
@@ -102,6 +101,12 @@ def workers(run: Run) -> str:
         for worker in peer.get("workers", ())
     ]  # fmt: skip
     return table(("", "its worker", "processes", "drain", *[f"{reading}, MB" for reading in READINGS]), rows)
+
+
+def _bytes(peer: dict[str, Any]) -> list[str]:
+    """What a queued task takes, sent by itself and in bulk."""
+    ways = {"bytes_per_task": "B", "bytes_in_bulk": "B in bulk"}
+    return [f"{peer[way]:,.0f} {unit}" for way, unit in ways.items() if peer[way] is not None]
 
 
 def _held(row: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import charts
 import environment
+import hot_spots
 import peer_tables
 import tables
 from targets import Run
@@ -50,8 +51,9 @@ SECTIONS: list[tuple[str, str, Callable[[Run], str]]] = [
     ("Processes side by side", ("In brackets the efficiency. Computing handlers and producers share the cores"
      " with the server and with each other, so they end where the cores end."), tables.scaling),
     ("Submit", "`submit` and `asubmit` return when the server has accepted the task.", tables.submits),
-    ("Memory of a worker", ("Megabytes after each step on the way to a worker that works, each in a fresh process;"
+    ("Memory", ("Megabytes after each step on the way to a worker that works, each in a fresh process;"
      " shared pages count once (`python benchmarks/memory_parts.py`)."), tables.memory),
+    ("Start", "Medians of processes of their own, the server running.", tables.startup),
     ("Payloads", "`emit` of one `bytes` argument to a no-op handler, end to end, both sides running.", tables.payloads),
     ("Backlog", "A worker is stopped, the queue filled, and the worker goes on.", tables.backlog),
     ("Handlers", "One worker process drains a full queue: the middle 80 % of the tasks.", tables.handlers),
@@ -63,12 +65,20 @@ SECTIONS: list[tuple[str, str, Callable[[Run], str]]] = [
      " core, pure its Python twin."), tables.micro),
 ]  # fmt: skip
 
+HOT_SPOTS = """## Hot spots, before and after
+
+What the profiles showed to be slow and was fixed, each measured by the same command at the commit before and at the \
+commit after. Above 1 is better, whichever way a number counts.
+"""
+
 PEERS = """## Beside other task queues
 
 `make bench-peers`: the same server, the same no-op task with one argument, one worker (as many processes and threads \
 as the configuration below says), each peer in the fastest configuration its documentation names.
 
-- *One call*, *bulk call*: tasks sent a second, each by a call of its own, or in calls of 1,000.
+- *One call*, *bulk call*: tasks sent a second, each by a call of its own, or in calls of 1,000. `emit` is a call for \
+one task that returns before the server has it: it stands beside the bulk calls.
+- *p99 at 1,000/s*: from when a task was due to its handler. Whose tasks wait ever longer can't hold the rate.
 - *Drain*: queues are filled while no worker runs; counted is the middle of the way from full to empty.
 - *Memory*: of all processes of a worker that has drained its queue.
 - *Queued task*: the server's memory for each.
@@ -167,13 +177,15 @@ def page(run: Run, peers: Run | None) -> str:
     length = "make bench-full" if run["full"] else "make bench"
     parts = [INTRODUCTION, f"`{length}`, {run['seconds']} s: {environment.one_line(run['environment'])}.\n"]
     for title, text, render in SECTIONS:
-        if title == "Memory of a worker" and "parts" not in run["memory"]:
-            continue  # an older run
-        parts += [f"## {title}\n", f"{text}\n", f"{render(run)}\n"]
+        if not (shown := render(run)):
+            continue
+        parts += [f"## {title}\n", f"{text}\n", f"{shown}\n"]
         if picture := PICTURES.get(title):
             parts.append(f"![{title}](images/benchmarks/{picture})\n")
         if title == "Where a task's time goes":
             parts.append(_processes(run["stages"]))
+    if kept := hot_spots.load():
+        parts += [HOT_SPOTS, *[spot.section() for spot in kept]]
     if peers is not None:
         parts += [PEERS, f"{environment.one_line(peers['environment'])}.\n", f"{peer_tables.peers(peers)}\n"]
         parts += [f"{peer_tables.targets(peers)}\n"]
@@ -195,11 +207,15 @@ def _processes(stages: dict[str, Any]) -> str:
 
 def _configurations(peers: Run) -> str:
     lines = [
-        f"- {peer['name']} {peer['version']} (Python {peer['python']}): {peer['configuration']}"
+        f"- {peer['name']} ({_versions(peer)}): {peer['configuration']}"
         for peer in peers["peers"]
         if "error" not in peer
     ]
     return "\n".join(lines) + "\n"
+
+
+def _versions(peer: Run) -> str:
+    return ", ".join([*(f"{name} {version}" for name, version in peer["packages"].items()), f"Python {peer['python']}"])
 
 
 def readme(text: str, run: Run) -> str:

@@ -1,12 +1,14 @@
 """Every measurement in one run: the table that `make bench` prints, and a JSON file in benchmarks/results/.
 
-`--full` holds rates for 30 s and queues ten million; `--only NAME,NAME` measures these parts alone and saves nothing.
+`--full` holds rates for 30 s and queues ten million; `--only NAME,NAME` measures these parts alone, and prints them or,
+with `--save FILE`, writes them there.
 """
 
 import argparse
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import columns
@@ -46,7 +48,7 @@ def steps(bench: Bench, tasks: int, *, full: bool) -> dict[str, Callable[[], Any
     """What is measured, by name."""
     held = 30 if full else 5
     return {
-        "startup": startup.measure,
+        "startup": lambda: startup.measure(bench),
         "throughput": lambda: throughput.measure(bench, tasks),
         "columns": lambda: columns.measure(bench, tasks * 5),
         "latency": lambda: latency.measure(bench, held),
@@ -67,6 +69,7 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=10_000_000, help="of the throughput runs")
     parser.add_argument("--full", action="store_true", help="hold rates for 30 s, queue ten million")
     parser.add_argument("--only", default="", help="these parts, with commas between")
+    parser.add_argument("--save", type=Path, help="where the parts go that --only names")
     options = parser.parse_args()
     console = Console()
     console.width = max(console.width, WIDTH)
@@ -78,6 +81,10 @@ def main() -> None:
             console.print(f"measuring {name} …", style="dim")
             run[name] = chosen[name]()
     run["seconds"] = round(time.monotonic() - begun)
+    if options.only and options.save is not None:
+        options.save.parent.mkdir(parents=True, exist_ok=True)
+        options.save.write_text(json.dumps(run, indent=2) + "\n")
+        return
     if options.only:
         console.print_json(json.dumps(run))
         return

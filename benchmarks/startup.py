@@ -1,24 +1,49 @@
-"""Milliseconds of `import ttp`, over those of an interpreter that imports nothing."""
+"""Milliseconds until something works: `import ttp`, a program's first submit, a worker's first task."""
 
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from typing import Any
+
+from harness import HERE, Bench, Role
+
+FIRST = "from workload import app, noop; noop.submit('pump-1', 0, 0.0); app.close()"
 
 
-def measure(runs: int = 15) -> dict[str, float]:
-    """Medians."""
-    bare = _median("pass", runs)
-    return {"import_ttp": _median("import ttp", runs) - bare, "interpreter": bare}
+def measure(bench: Bench, runs: int = 15) -> dict[str, Any]:
+    """Medians.
+
+    `interpreter` is one that imports nothing, `import_ttp` what the import adds to it, `first_submit` a whole program
+    that submits one task, `first_task` from the start of `ttp worker` until a task that was waiting for it is done.
+    """
+    bare = _median(lambda: _program("pass", bench), runs)
+    return {
+        "import_ttp": _median(lambda: _program("import ttp", bench), runs) - bare,
+        "interpreter": bare,
+        "first_submit": _median(lambda: _program(FIRST, bench), runs),
+        "first_task": _median(lambda: _first_task(bench), 5),
+    }
 
 
-def _median(code: str, runs: int) -> float:
-    times = []
-    for _ in range(runs):
-        begun = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], check=True)
-        times.append(time.perf_counter() - begun)
-    return sorted(times)[runs // 2] * 1000
+def _program(code: str, bench: Bench) -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, "-c", code], check=True, env=bench.environment(), cwd=HERE)
+    return time.perf_counter() - begun
+
+
+def _first_task(bench: Bench) -> float:
+    bench.fresh()
+    Role("load.py", "emit", 1, environment=bench.environment()).run()
+    begun = time.monotonic()
+    with bench.worker():
+        return bench.wait_for("done", 1) - begun
+
+
+def _median(seconds: Callable[[], float], runs: int) -> float:
+    return sorted(seconds() for _ in range(runs))[runs // 2] * 1000
 
 
 if __name__ == "__main__":
-    print(measure())
+    with Bench() as bench:
+        print(measure(bench))

@@ -174,9 +174,26 @@ def payloads(run: Run) -> str:
 
 
 def memory(run: Run) -> str:
-    """What a worker's memory is made of."""
+    """What a worker's memory is made of, and a producer's; nothing of a run that did not measure it."""
+    if "parts" not in run["memory"]:
+        return ""
     rows = [(part["what"], f"{part['adds']:+.1f}", f"{part['alone']:.1f}") for part in run["memory"]["parts"]]
-    return table(("with", "adds", "memory"), rows)
+    producer = run["memory"]["producer"]
+    rows.append((f"a producer, at most: {producer['tasks']:,} emits", "", f"{producer['most']:.1f}"))
+    return table(("with", "adds", "MB"), rows)
+
+
+def startup(run: Run) -> str:
+    """Until something works; nothing of a run that did not measure it."""
+    names = {
+        "interpreter": "an interpreter that imports nothing",
+        "import_ttp": "`import ttp`, beyond that",
+        "first_submit": "a whole program that submits one task",
+        "first_task": "`ttp worker`, until a task that waited for it is done",
+    }
+    if not names.keys() <= run["startup"].keys():
+        return ""
+    return table(("", "ms"), [(text, f"{run['startup'][name]:.0f}") for name, text in names.items()])
 
 
 def backlog(run: Run) -> str:

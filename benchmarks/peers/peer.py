@@ -60,6 +60,7 @@ class Peer:
         send: (task name, arguments): the call for one task; may be a coroutine function.
         send_many: (task name, rows): the bulk call; None: there is none.
         finish: called when all is sent.
+        buffered: `send` returns before the server has the task, so it stands beside the bulk calls of others.
     """
 
     packages: Sequence[str]
@@ -67,6 +68,7 @@ class Peer:
     send: Callable[..., object]
     send_many: Callable[[str, Sequence[tuple[int, ...]]], object] | None = None
     finish: Callable[[], object] = lambda: None
+    buffered: bool = False
 
 
 async def _call(function: Callable[..., object], *arguments: object) -> None:
@@ -124,6 +126,7 @@ def main(peer: Peer) -> None:
             "python": platform.python_version(),
             "configuration": peer.configuration,
             "bulk": peer.send_many is not None,
+            "buffered": peer.buffered,
         }
     elif role == "paced":
         out = asyncio.run(_paced(peer, int(rest[0]), int(rest[1])))

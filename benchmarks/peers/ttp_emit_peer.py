@@ -12,5 +12,6 @@ if __name__ == "__main__":
             configuration="one process, `emit`",
             send=lambda name, *arguments: TASKS[name].emit(*arguments),
             finish=app.flush,
+            buffered=True,
         )
     )
