@@ -2,7 +2,8 @@
 
 Latency counts from when a task was due to the entry of its handler, so that a producer that is held up hides
 nothing (no coordinated omission). At every step: what went wrong, the breaker of the handler's dependency, and how
-many tasks lay in the queue at most. `ladder.py --seconds 30`.
+many tasks lay in the queue at most. `ladder.py --seconds 30`, or two steps alone:
+`ladder.py --rates 500000,1000000 --policies ''`.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import json
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -147,14 +148,16 @@ def overload(bench: Bench, policy: str, most: float, seconds: int) -> dict[str, 
     }
 
 
-def measure(bench: Bench, seconds: int = 5) -> dict[str, Any]:
+def measure(
+    bench: Bench, seconds: int = 5, rates: Sequence[int] = RATES, policies: Sequence[str] = POLICIES
+) -> dict[str, Any]:
     """All rates, and every policy."""
-    rows = [step(bench, rate, seconds) for rate in RATES]
-    most = maximum(bench)
+    rows = [step(bench, rate, seconds) for rate in rates]
+    most = maximum(bench) if policies else 0.0
     return {
         "seconds": seconds,
         "steps": rows,
-        "overload": [overload(bench, policy, most, max(2, seconds // 2)) for policy in POLICIES],
+        "overload": [overload(bench, policy, most, max(2, seconds // 2)) for policy in policies],
     }
 
 
@@ -162,9 +165,13 @@ def main() -> None:
     """Climb, and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=int, default=30, help="how long each rate is held")
+    parser.add_argument("--rates", default=",".join(map(str, RATES)), help="these, with commas between")
+    parser.add_argument("--policies", default=",".join(POLICIES), help="of the overload, with commas between")
     arguments = parser.parse_args()
+    rates = [int(rate) for rate in arguments.rates.split(",") if rate]
+    policies = [policy for policy in arguments.policies.split(",") if policy]
     with Bench() as bench:
-        print(json.dumps(measure(bench, arguments.seconds), indent=2))
+        print(json.dumps(measure(bench, arguments.seconds, rates, policies), indent=2))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
-"""A producer process: `load.py emit N`, `task NAME N`, `blobs BYTES N`, `many N`, `columns N`, `idle N`,
+"""A producer process: `load.py emit N`, `task NAME N`, `blobs BYTES N`, `many N`, `columns N`, `idle N`, `pings N`,
 `threads THREADS N`, `handoffs THREADS N`, `gather COROUTINES N`, `paced RATE SECONDS`, `guarded RATE SECONDS`,
 `press N`, `pressed RATE SECONDS PHASE`.
 """
 
 import asyncio
 import ctypes
+import os
 import resource
+import socket
 import sys
 import threading
 import time
@@ -16,6 +18,7 @@ import harness
 from workload import app, blob, echo, guarded, noop, pressed, stamped, summary, total
 
 import ttp
+from ttp.coordination.url import Target
 from ttp.native import Histogram
 
 WARM_UP = 1.0  # seconds of a paced load that are not recorded
@@ -100,6 +103,21 @@ def idle(count: int) -> dict[str, object]:
             accepted.record(taken - begun)
             returned.record(time.perf_counter_ns() - begun)
     return {"accepted": summary(accepted), "result": summary(returned)}
+
+
+def pings(count: int) -> dict[str, object]:
+    """A command that does nothing, over the server's socket: what a round trip takes without any library."""
+    histogram = Histogram()
+    target = Target.parse(os.environ["TTP_URL"])
+    family = socket.AF_UNIX if target.path else socket.AF_INET
+    with socket.socket(family) as wire:
+        wire.connect(target.path or (target.host, target.port))
+        for _ in range(count):
+            begun = time.perf_counter_ns()
+            wire.sendall(b"PING\r\n")
+            wire.recv(64)
+            histogram.record(time.perf_counter_ns() - begun)
+    return summary(histogram)
 
 
 def threads(number: int, count: int) -> dict[str, object]:
@@ -232,7 +250,7 @@ def pace(rate: int, seconds: float, send: Callable[[int], object]) -> dict[str, 
 if __name__ == "__main__":
     roles: dict[str, Callable[..., object]]
     roles = {"emit": emit, "task": task, "blobs": blobs, "many": many, "columns": columns, "idle": idle}
-    roles |= {"threads": threads, "handoffs": handoffs, "gather": gather}
+    roles |= {"pings": pings, "threads": threads, "handoffs": handoffs, "gather": gather}
     roles |= {"paced": paced, "guarded": paced_guarded, "press": press, "pressed": paced_pressed}
     role = roles[sys.argv[1]]
     arguments = [int(text) if text.isdecimal() else text for text in sys.argv[2:]]

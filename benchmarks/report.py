@@ -15,6 +15,7 @@ from typing import Any
 import charts
 import environment
 import hot_spots
+import limits
 import peer_tables
 import tables
 from targets import Run
@@ -180,6 +181,8 @@ def page(run: Run, peers: Run | None) -> str:
         if not (shown := render(run)):
             continue
         parts += [f"## {title}\n", f"{text}\n", f"{shown}\n"]
+        if title == "Targets" and (why := limits.limits(run)):
+            parts.append(f"What to measure those by that are not held:\n\n{why}\n")
         if picture := PICTURES.get(title):
             parts.append(f"![{title}](images/benchmarks/{picture})\n")
         if title == "Where a task's time goes":

@@ -43,6 +43,7 @@ def measure(bench: Bench, count: int = 2_000_000) -> dict[str, Any]:
         "many_pure": many(bench, count // 50, "python"),
         "idle": idle(bench),
         "idle_pure": idle(bench, 1000, "python"),
+        "round_trip": Role("load.py", "pings", 10_000, environment=bench.environment()).run(),
         "submit_1": threads(bench, 1, 10_000),
         "submit_8": threads(bench, 8, 40_000),
         "submit_64": threads(bench, 64, 128_000),

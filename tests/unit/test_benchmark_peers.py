@@ -119,3 +119,13 @@ def test_kept_hot_spots_are_better_than_before(hot_spots: ModuleType) -> None:
     for spot in hot_spots.load():
         assert spot.before["environment"]["commit"] != spot.after["environment"]["commit"], spot.name
         assert all(change.ratio > 1 for change in spot.changes()), spot.name
+
+
+def test_only_what_is_not_held_is_measured_by_something(found: None) -> None:
+    limits = importlib.import_module("limits")
+    run = json.loads(PUBLISHED.read_text())
+    run["throughput"]["native"]["rate"] = run["throughput"]["bare_loop"]
+    run["results"]["submit_64"]["rate"] = 1.0
+    said = limits.limits(run)
+    assert "no-op tasks" not in said
+    assert "*submit from 64 threads*: 64 threads that only hand locks" in said

@@ -1,0 +1,69 @@
+"""What a target that a run does not hold can be measured by, in numbers of the same run."""
+
+from collections.abc import Callable
+
+from tables import ms
+from targets import LINES, Run
+from targets import rate as show_rate
+
+Why = Callable[[Run], str]
+
+
+def _cores(run: Run) -> str:
+    used, cores = run["stages"]["by_process"], run["environment"]["cores"]
+    spent = used["producer"] + used["server"] + used["worker"]
+    return (
+        f"producer, server and worker together use {spent:.0f} ns of CPU time per task ([by stage]"
+        f"(#where-a-tasks-time-goes)): {cores} cores that never wait end at {show_rate(cores * 1e9 / spent)}"
+    )
+
+
+def _by_hand(run: Run) -> str:
+    trip = next(row for row in run["latency"]["baseline"] if row["rate"] == 1_000)
+    return (
+        "from a process through the server into another, without ttp (LPUSH and BRPOP at 1,000/s), takes"
+        f" p50 {ms(trip['p50'])} and p99 {ms(trip['p99'])} ms here (`python benchmarks/run_all.py --only latency`)"
+    )
+
+
+def _round_trip(run: Run) -> str:
+    if (trip := run["results"].get("round_trip")) is None:
+        return ""
+    return (
+        f"a PING over the same socket, without any library, takes p50 {ms(trip['p50'])} and p99 {ms(trip['p99'])} ms"
+        " here (`python benchmarks/run_all.py --only results`)"
+    )
+
+
+def _threads(run: Run) -> str:
+    most = show_rate(run["results"]["handoffs_64"]["rate"])
+    return (
+        f"64 threads that only hand locks to each other, without a server, reach {most} under this interpreter's lock"
+        " (`python benchmarks/run_all.py --only results`)"
+    )
+
+
+def _memory(run: Run) -> str:
+    parts = sorted(run["memory"].get("parts", ()), key=lambda part: -part["adds"])[:3]
+    return "; ".join([*(f"{part['what']}: {part['adds']:.1f} MB" for part in parts), "[all](#memory)"]) if parts else ""
+
+
+LIMITS: dict[str, Why] = {  # what a line begins with → its measure
+    "no-op tasks by emit": _cores,
+    "… of a bare loop": _cores,
+    "emit → handler": _by_hand,
+    "submit, p50": _round_trip,
+    "submit from 64 threads": _threads,
+    "idle submit": _round_trip,
+    "worker memory": _memory,
+}
+
+
+def limits(run: Run) -> str:
+    """A list of what is known, with the lines that it is said of."""
+    said: dict[Why, list[str]] = {}
+    for line in LINES:
+        why = next((why for begin, why in LIMITS.items() if line.what.startswith(begin)), None)
+        if line.hold and why is not None and not line.holds(run):
+            said.setdefault(why, []).append(line.what.removeprefix("… ").partition(":")[0])
+    return "\n".join(f"- *{'*, *'.join(lines)}*: {why(run)}." for why, lines in said.items() if why(run))
