@@ -307,7 +307,19 @@ MUTANTS = [
         "worker/wire.py",
         " and self._connection.connected",
         "",
-        _STOP + "test_a_stopped_worker_ends_without_a_server",
+        _STOP + "test_a_connection_that_broke_is_not_connected",
+    ),
+    Mutant(
+        "worker/worker.py",
+        "        self._recovery.surrender()\n        stuck",
+        "        stuck",
+        "tests/integration/test_worker.py::test_grace_over_the_running_task_and_what_waits_behind_it_go_back_too",
+    ),
+    Mutant(
+        "worker/job.py",
+        " and (entry.stream == keys.held or not view.crashes)",
+        "",
+        "tests/integration/test_suspects.py::test_a_suspect_answers_for_deaths_over_itself_alone",
     ),
     # What histories show: each runs 200 seeds.
     *(
@@ -328,6 +340,14 @@ MUTANTS = [
                 "pass",
             ),
             ("worker/recovery.py", "self._orphans.pop(name, None)", "pass"),
+            ("worker/recovery.py", "reply, deliveries))", "reply))"),
+            ("worker/job.py", " and (entry.stream == keys.held or not view.crashes)", ""),
+            ("worker/worker.py", "ours = self._committer.hold(job)", "ours = True"),
+            (
+                "worker/worker.py",
+                "elif self._hand.held > 1:\n            self._wire.settle()",
+                "elif self._hand.held > 1:",
+            ),
         ]
     ),
 ]

@@ -4,8 +4,11 @@ import signal
 import threading
 import time
 
+import pytest
+
 import ttp
 from real_server import Server
+from ttp.worker.wire import Wire
 
 
 def test_a_stopped_worker_ends_without_a_server(server: Server) -> None:
@@ -28,3 +31,14 @@ def test_a_stopped_worker_ends_without_a_server(server: Server) -> None:
         look.close()
         thread.join(20)
         assert not thread.is_alive()
+
+
+def test_a_connection_that_broke_is_not_connected(server: Server) -> None:
+    wire = Wire(open_connection=lambda _: server.connect(), consumer="me", queues=[], answered=print, received=print)
+    assert not wire.connected
+    wire.reconnect()
+    assert wire.connected
+    server.stop()
+    with pytest.raises(ttp.ServerUnavailable):
+        wire.connection.call("PING")
+    assert not wire.connected

@@ -16,12 +16,14 @@ class Fleet:
     Args:
         url: their server, or the proxy before it.
         directory: where they write their ledgers, and say what goes wrong.
-        stall, poison: see `ttp.chaos.worker_process`.
+        stall, poison, spin: see `ttp.chaos.worker_process`.
     """
 
-    def __init__(self, url: str, directory: Path, size: int, *, stall: float = 60.0, poison: int = 0) -> None:
+    def __init__(
+        self, url: str, directory: Path, size: int, *, stall: float = 60.0, poison: int = 0, spin: int = 2000
+    ) -> None:
         self._directory = directory
-        self._spawn = partial(spawn, "ttp.chaos.worker_process", url, directory, stall, poison)
+        self._spawn = partial(spawn, "ttp.chaos.worker_process", url, directory, stall, poison, spin)
         self.deaths = 0
         self.workers = [self._spawn() for _ in range(size)]
 

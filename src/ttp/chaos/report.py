@@ -15,6 +15,7 @@ class Report:
         fenced: stale commits that were refused.
         recoveries: seconds from each fault to the first commit of what it hit.
         problems: what else is wrong.
+        measured: more numbers by what they are of, where the fault is about them.
     """
 
     fault: str
@@ -29,6 +30,7 @@ class Report:
     run_twice: int = 0
     recoveries: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
 
     @property
     def passed(self) -> bool:

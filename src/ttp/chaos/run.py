@@ -35,7 +35,7 @@ class Run:
         count: how often the fault is to happen.
         proxied: the producer and the workers reach the server through a proxy each, `proxies`.
         settings, environment: of the server.
-        stall, poison, workers: of the fleet.
+        workers, fleet: of `Fleet`.
     """
 
     def __init__(
@@ -50,8 +50,7 @@ class Run:
         settings: tuple[str, ...] = (),
         environment: dict[str, str] | None = None,
         workers: int = WORKERS,
-        stall: float = 60.0,
-        poison: int = 0,
+        **fleet: Any,
     ) -> None:
         self.rng = Random(seed)  # noqa: S311 - chance that can be repeated
         self.report = Report(fault, str(binary), tasks, seed, wanted=count)
@@ -78,7 +77,7 @@ class Run:
             self._stack.callback(self.ledger.close)
             self.look_again()
             self.look.ensure_queue(self.keys)
-            self.fleet = Fleet(f"redis://127.0.0.1:{ports[1]}/0", self.directory, workers, stall=stall, poison=poison)
+            self.fleet = Fleet(f"redis://127.0.0.1:{ports[1]}/0", self.directory, workers, **fleet)
             self._stack.callback(self.fleet.kill_all)
         except BaseException:
             self._stack.close()

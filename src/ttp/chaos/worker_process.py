@@ -1,4 +1,4 @@
-"""What a worker process of a run is: `python -m ttp.chaos.worker_process DIRECTORY STALL POISON`.
+"""What a worker process of a run is: `python -m ttp.chaos.worker_process DIRECTORY STALL POISON SPIN`.
 
 Writes, when it ends in good order, how many of its commits were refused, and how many tasks it put off:
 `ended.<pid>`.
@@ -16,15 +16,15 @@ from ttp.policy import CircuitBreaker, RetryPolicy
 from ttp.worker.pool import WorkerPool
 
 DOWN = "down"  # while a file of this name is there, what the handlers call is down
-SPIN = 2000  # turns of a loop in every task, so that a fault finds workers in their work
 
 
-def main(directory: Path, stall: float, poison: int) -> None:
+def main(directory: Path, stall: float, poison: int, spin: int) -> None:
     """Serve until SIGTERM.
 
     Args:
         stall: seconds without heartbeat after which this worker takes over another's frames.
         poison: every so many-th task kills the process; 0: none does.
+        spin: turns of a loop in every task, so that a fault finds workers in their work.
     """
     app = App("chaos")
     executed = ExecutionLedger(directory)
@@ -38,7 +38,7 @@ def main(directory: Path, stall: float, poison: int) -> None:
         if down.exists():
             raise ConnectionError("down")
         committed.emit(n)  # a child commits with its parent, or not at all
-        sum(range(SPIN))
+        sum(range(spin))
 
     breaker = CircuitBreaker("dependency", wait=0.5, max_wait=0.5, ramp=0.5, clock=app.clock)
     app.task(name="work", retry=RetryPolicy(max_attempts=50, max_delay=0.5), breaker=breaker)(work)
@@ -51,4 +51,4 @@ def main(directory: Path, stall: float, poison: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))

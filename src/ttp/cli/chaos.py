@@ -79,5 +79,9 @@ def _show(reports: list[Report]) -> None:
         )
     Console(width=max(120, Console().width)).print(table)
     for report in reports:
+        for what, numbers in report.measured.items():
+            Console().print(
+                f"{report.fault}, {what}: {', '.join(f'{name} {n:,}' for name, n in numbers.items())}", soft_wrap=True
+            )
         for problem in report.problems:
             complain(f"{report.fault}: {problem}")

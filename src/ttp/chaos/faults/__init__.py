@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ttp.chaos.faults import frames, network, processes, servers
+from ttp.chaos.faults import frames, network, overload, processes, servers
 from ttp.chaos.report import Report
 from ttp.coordination.server_binary import ServerBinary
 
@@ -37,5 +37,6 @@ FAULTS = {
     "oversize": Fault(frames.oversize, (1_000, 10), (100_000, 1_000)),
     "corrupt": Fault(frames.corrupt, (1_000, 20), (100_000, 1_000)),
     "version-skew": Fault(frames.version_skew, (1_000, 20), (100_000, 1_000)),
+    "overload": Fault(overload.overload, (10_000, 12), (100_000, 240)),
     "breaker": Fault(processes.dependency_down, (2_000, 1), (100_000, 20)),
 }

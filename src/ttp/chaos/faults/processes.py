@@ -12,44 +12,64 @@ from ttp.chaos.worker_process import DOWN
 from ttp.coordination.server_binary import ServerBinary
 
 STALL = 2.0  # seconds
+SPIN = 20_000  # turns of a loop in every task, where workers are hit: all have work all the time
 FOR_EVER = 1 << 30  # rows of a source
 MIN_CALLS = 20  # of which half must fail before a breaker opens
 
 
 def kill_worker(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
     """SIGKILL of a worker that has frames in hand; recovered when all of them are committed."""
-    with Run("kill-worker", binary, tasks=tasks, seed=seed, count=count) as run:
+    at_once, workers = _crowd(count)
+    with Run("kill-worker", binary, tasks=tasks, seed=seed, count=count, workers=workers, spin=SPIN) as run:
         feeder = run.feed()
-        for _ in range(count):
-            place = run.rng.randrange(len(run.fleet.workers))
-            _busy(run, place)
-            begun = time.monotonic()
-            entries = run.pending(run.fleet.kill(place))
-            run.report.injected += bool(entries)
-            run.wait("its frames taken over", partial(run.committed, entries))
-            run.report.recoveries.append(time.monotonic() - begun)
+        while run.report.injected < count:
+            killed = []
+            for place in run.rng.sample(range(workers), min(at_once, count - run.report.injected)):
+                _busy(run, place)
+                begun = time.monotonic()
+                if entries := run.pending(run.fleet.kill(place)):
+                    killed.append((begun, entries))
+            _recovered(run, killed)
         feeder.finish()
         return run.judge()
 
 
+def _crowd(count: int) -> tuple[int, int]:
+    """How many workers are hit at once, and how many there are: half of them live on."""
+    at_once = 4 if count >= 100 else 1
+    return at_once, 2 * at_once
+
+
+def _recovered(run: Run, hit: list[tuple[float, list[str]]]) -> None:
+    """Wait until others have committed all that each of these workers had in hand when it was hit."""
+    for begun, entries in hit:
+        run.wait("its frames taken over", partial(run.committed, entries))
+        run.report.recoveries.append(time.monotonic() - begun)
+        run.report.injected += 1
+
+
 def pause_worker(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
     """SIGSTOP beyond `stall`: others commit its frames, and what it commits when it goes on is refused."""
-    with Run("pause-worker", binary, tasks=tasks, seed=seed, count=count, stall=STALL) as run:
+    at_once, workers = _crowd(count)
+    with Run(
+        "pause-worker", binary, tasks=tasks, seed=seed, count=count, workers=workers, stall=STALL, spin=SPIN
+    ) as run:
         feeder = run.feed()
         while run.report.injected < count:
-            place = run.rng.randrange(len(run.fleet.workers))
-            worker = run.fleet.workers[place]
-            _busy(run, place)
-            worker.send_signal(signal.SIGSTOP)
-            begun = time.monotonic()
+            paused, stopped = [], []
             try:
-                if not (entries := run.pending(worker.pid)):
-                    continue
-                run.wait("its frames taken over", partial(run.committed, entries))
-                run.report.recoveries.append(time.monotonic() - begun)
-                run.report.injected += 1
+                for place in run.rng.sample(range(workers), min(at_once, count - run.report.injected)):
+                    worker = run.fleet.workers[place]
+                    _busy(run, place)
+                    stopped.append(worker)
+                    worker.send_signal(signal.SIGSTOP)
+                    begun = time.monotonic()
+                    if entries := run.pending(worker.pid):
+                        paused.append((begun, entries))
+                _recovered(run, paused)
             finally:
-                worker.send_signal(signal.SIGCONT)
+                for worker in stopped:
+                    worker.send_signal(signal.SIGCONT)
         feeder.finish()
         report = run.judge()
         if report.fenced < count:
