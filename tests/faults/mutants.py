@@ -388,14 +388,15 @@ def main() -> int:
     if clean.returncode != 0:
         sys.stderr.write(f"the tests fail without a mutant:\n{clean.stdout[-3000:]}\n")
         return 1
+    sys.stdout.write("| file | guard | verdict | test |\n| --- | --- | --- | --- |\n")
     left = 0
     with ThreadPoolExecutor(AT_A_TIME) as pool:
         for mutant, done in zip(MUTANTS, pool.map(lambda m: run(m, [m.test]), MUTANTS), strict=True):
             said = verdict(done)
             left += said != "killed"
-            guard = mutant.guard if len(mutant.guard) <= 60 else mutant.guard[:57] + "…"
-            test = mutant.test.rpartition("::")[2]
-            sys.stdout.write(f"{said:8}  {mutant.file.rpartition('/')[2]:12}  {guard:60}  {test}\n")
+            guard = " ".join(mutant.guard.split()).replace("|", "\\|")
+            guard = guard if len(guard) <= 60 else guard[:57] + "…"
+            sys.stdout.write(f"| {mutant.file} | `{guard}` | {said} | {mutant.test.rpartition('::')[2]} |\n")
             sys.stdout.flush()
     sys.stdout.write(f"{len(MUTANTS)} mutants, {left} left alive\n")
     return 1 if left else 0

@@ -94,7 +94,7 @@ def test_grace_over_the_running_task_and_what_waits_behind_it_go_back_too(
     thread.join(20)
     assert left == 0
     testing.drain(app)
-    assert (handle.result(5), waiting.result(5)) == ("done", "done too")
+    assert (handle.result(20), waiting.result(5)) == ("done", "done too")
     assert attempts == [1, 1]
     assert totals(app).done == 2
 
@@ -176,7 +176,7 @@ def test_a_corrupt_frame_is_buried_and_the_worker_goes_on(app: ttp.App) -> None:
     connection.close()
     handle = add.submit(3, 4)
     testing.drain(app)
-    assert handle.result(5) == 7
+    assert handle.result(20) == 7
     letters = list(app.dead_letters())
     assert len(letters) == 4
     assert all("CorruptFrame" in letter.reason and "sha256" in letter.reason for letter in letters)
@@ -205,9 +205,9 @@ def test_an_undecodable_task_dies_alone(app: ttp.App) -> None:
     connection.call(*say)
     connection.close()
     testing.drain(app)
-    assert app.handle("default.0.0000000000000063.2").result(5) == 3
+    assert app.handle("default.0.0000000000000063.2").result(20) == 3
     with pytest.raises(ttp.TaskFailed, match="CorruptFrame"):
-        app.handle("default.0.0000000000000063.1").result(5)
+        app.handle("default.0.0000000000000063.1").result(20)
 
 
 def test_an_unencodable_result_is_a_failure(app: ttp.App) -> None:
@@ -221,7 +221,7 @@ def test_an_unencodable_result_is_a_failure(app: ttp.App) -> None:
     handle = odd.submit()
     testing.drain(app)
     with pytest.raises(ttp.TaskFailed, match="SerializationError"):
-        handle.result(5)
+        handle.result(20)
     assert calls == [1]
 
 

@@ -14,6 +14,7 @@ class Report:
         doubled: commits beyond the first of a task, and commits of tasks that nobody sent.
         fenced: stale commits that were refused.
         recoveries: seconds from each fault to the first commit of what it hit.
+        took: seconds, all in all.
         problems: what else is wrong.
         measured: more numbers by what they are of, where the fault is about them.
     """
@@ -28,6 +29,7 @@ class Report:
     doubled: int = 0
     fenced: int = 0
     run_twice: int = 0
+    took: float = 0.0
     recoveries: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     measured: dict[str, dict[str, float]] = field(default_factory=dict)

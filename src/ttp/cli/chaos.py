@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from typing import Annotated
 
 import typer
@@ -23,7 +24,7 @@ def chaos(
     count: Annotated[int | None, typer.Option(min=1, help="How often it happens; default: by the fault.")] = None,
     seed: Annotated[int, typer.Option(help="Of what is left to chance.")] = 1,
     server: Annotated[str | None, typer.Option(help="Part of the server's name and version, as in redis.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="The full counts: hours.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The full counts: two hours for all.")] = False,
     as_json: Json = False,
 ) -> None:
     """Inject a fault into servers and workers started for it, and compare what was accepted, run and committed.
@@ -37,6 +38,7 @@ def chaos(
     reports: list[Report] = []
     not_injected = False
     for name in FAULTS if fault == "all" else [fault]:
+        begun = time.monotonic()
         default_tasks, default_count = FAULTS[name].full if full else FAULTS[name].short
         try:
             report = FAULTS[name].inject(choose(server), tasks or default_tasks, seed, count or default_count)
@@ -47,6 +49,7 @@ def chaos(
         except TtpError as error:
             complain(f"{name}: {error}")
             raise typer.Exit(EXIT_FAILED) from None
+        report.took = round(time.monotonic() - begun, 1)
         reports.append(report)
         if not as_json:
             sys.stderr.write(f"{name}: {'ok' if report.passed else 'FAILED'}\n")
@@ -64,7 +67,20 @@ def _show(reports: list[Report]) -> None:
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
-    heads = ("fault", "server", "tasks", "injected", "lost", "doubled", "fenced", "run twice", "p50 s", "p99 s", "seed")
+    heads = (
+        "fault",
+        "server",
+        "tasks",
+        "injected",
+        "lost",
+        "doubled",
+        "fenced",
+        "run twice",
+        "p50 s",
+        "p99 s",
+        "took s",
+        "seed",
+    )
     table = Table(*heads)
     for report in reports:
         quantiles = (report.quantile(0.5), report.quantile(0.99))
@@ -75,6 +91,7 @@ def _show(reports: list[Report]) -> None:
             f"{report.injected:,} of {report.wanted:,}",
             *(f"{n:,}" for n in (report.lost, report.doubled, report.fenced, report.run_twice)),
             *("" if seconds is None else f"{seconds:.2f}" for seconds in quantiles),
+            f"{report.took:,.0f}",
             str(report.seed),
         )
     Console(width=max(120, Console().width)).print(table)
