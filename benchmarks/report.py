@@ -60,7 +60,7 @@ SECTIONS: list[tuple[str, str, Callable[[Run], str]]] = [
     ("Handlers", "One worker process drains a full queue: the middle 80 % of the tasks.", tables.handlers),
     ("Durability", ("Each level on a server of its own, data on this machine's disk; `signed`: HMAC-SHA256 of every"
      " frame."), tables.durability),
-    ("Where a task's time goes", ("Each stage by itself, in frames of 1,200 tasks (`python benchmarks/stages.py`):"
+    ("Where a task's time goes", ("Each stage by itself, in full frames (`python benchmarks/stages.py`):"
      " CPU time, or what the server counts for its command."), tables.stages),
     ("The parts of the core alone", ("`pytest -c benchmarks/micro/pytest.ini benchmarks/micro`. **native** is the C++"
      " core, pure its Python twin."), tables.micro),
