@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import ttp
 from real_server import Server
 from ttp.coordination import commands
 from ttp.coordination.commands import Placement, Results
@@ -337,3 +338,28 @@ class TestRefusals:
             other.ensure_queue(Keys("plant", "new"))
         assert not isinstance(refused.value, ServerRefused)
         other.close()
+
+
+def test_a_submit_that_is_interrupted_leaves_no_reply_to_be_awaited(server: Server) -> None:
+    """Ctrl-C once the reply is read: what the queue then refuses is tried again all the same."""
+    with ttp.App("plant", server.url, queue_tasks=2) as app:
+        work = app.task(name="work")(len)
+        work.submit("1")
+        connection = app._producer._link.connection
+        assert connection is not None
+        read = connection.read
+
+        def interrupted(timeout: float | None) -> None:
+            read(timeout)
+            raise KeyboardInterrupt
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(connection, "read", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                work.submit("2")
+        work.emit("3")
+        with pytest.raises(ttp.QueueFull):
+            app.flush(0.2)
+        ttp.WorkerPool(app).run(burst=True)
+        app.flush(20)
+        assert app.sending.accepted == 3

@@ -83,6 +83,9 @@ class Pump:
             error.__context__ = None  # its frames hold what was sent, and so a block of the pool
             self.broken(error)
             raise
+        except BaseException as error:  # Ctrl-C, or no memory: nobody knows which replies are still to come
+            self.broken(ServerUnavailable(f"{type(error).__name__} in the midst of an exchange"))
+            raise
 
     def connected(self, deadline: float | None) -> "Connection":
         """The connection; a new one where there is none. ServerUnavailable as `Link.open`."""
