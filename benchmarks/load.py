@@ -132,13 +132,8 @@ def threads(number: int, count: int) -> dict[str, object]:
             record(clock() - begun)
 
     noop.submit("pump-1", 0, 0.0)
-    workers = [threading.Thread(target=work) for _ in range(number)]
-    begun = time.monotonic()
-    for thread in workers:
-        thread.start()
-    for thread in workers:
-        thread.join()
-    return {"rate": histogram.count / (time.monotonic() - begun), **summary(histogram)}
+    seconds = at_once(number, work)
+    return {"rate": histogram.count / seconds, **summary(histogram)}
 
 
 def handoffs(number: int, count: int) -> dict[str, float]:
@@ -155,13 +150,18 @@ def handoffs(number: int, count: int) -> dict[str, float]:
                     waiting.popleft().release()
             turn.acquire()
 
+    return {"rate": count / at_once(number, work)}
+
+
+def at_once(number: int, work: Callable[[], None]) -> float:
+    """Seconds that so many threads take for it."""
     workers = [threading.Thread(target=work) for _ in range(number)]
     begun = time.monotonic()
     for thread in workers:
         thread.start()
     for thread in workers:
         thread.join()
-    return {"rate": count / (time.monotonic() - begun)}
+    return time.monotonic() - begun
 
 
 def gather(number: int, count: int) -> dict[str, object]:

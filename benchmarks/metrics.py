@@ -1,7 +1,7 @@
 """What metrics cost: no-op tasks with and without `--http` and a scrape a second, and counting's share of CPU time.
 
 `metrics.py [TASKS] [PAIRS]`: pairs of runs, one without and one with, whose order alternates, so that neither what
-the machine does over time nor the run before favours a side. Each pair gives a ratio of rates.
+the machine does over time nor the run before favours a side. Each pair gives ratios.
 """
 
 import json
@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 import urllib.request
-from typing import Any
+from typing import Any, NamedTuple
 
 from harness import Bench, Role
 from throughput import cpu
@@ -20,25 +20,36 @@ from ttp.worker.scoreboard import Layout, Scoreboard
 PORT = 19_464
 
 
-def run(bench: Bench, count: int, *, serve: bool) -> tuple[float, float]:
-    """Tasks a second, from the first emit to the last commit, and the worker's CPU seconds a frame, where it serves."""
+class Measured(NamedTuple):
+    """One run: tasks a second from the first emit to the last commit, CPU seconds of worker and exporter, frames."""
+
+    rate: float
+    cpu: float
+    frames: float
+
+
+def run(bench: Bench, count: int, *, serve: bool) -> Measured:
+    """With or without metrics that are served and scraped."""
     bench.fresh()
     stopping = threading.Event()
     with bench.worker(*(("--http", str(PORT)) if serve else ())) as worker:
         role = Role("load.py", "emit", count, environment=bench.environment())
         scraper = threading.Thread(target=scrape_until, args=(stopping,))
         if serve:
+            scrape()  # its process has started
             scraper.start()
-        before = cpu(worker)
+        processes = [worker, *worker.children()]
+        before = sum(map(cpu, processes))
         role.go()
         ended = bench.wait_for("done", count)
+        used = sum(map(cpu, processes)) - before
         begun = role.result()["begun"]
-        each = 0.0
+        frames = 0.0
         if serve:
             stopping.set()
             scraper.join()
-            each = (cpu(worker) - before) / number(scrape(), "ttp_frames_committed_total")
-    return count / (ended - begun), each
+            frames = number(scrape(), "ttp_frames_committed_total")
+    return Measured(count / (ended - begun), used, frames)
 
 
 def scrape() -> str:
@@ -75,31 +86,31 @@ def counting(frames: int = 100_000) -> float:
     return (time.process_time() - begun) / frames
 
 
-def measure(bench: Bench, tasks: int = 5_000_000, pairs: int = 20) -> dict[str, Any]:
-    """Rates, the pairs' ratios, and the share of the worker's CPU time that counting takes."""
-    without, served, frames = [], [], []
+def measure(bench: Bench, tasks: int = 3_000_000, pairs: int = 20) -> dict[str, Any]:
+    """Rates, the pairs' ratios of rates and of CPU time, and the share of that time that counting takes."""
+    runs: list[tuple[Measured, Measured]] = []
     for pair in range(pairs):
-        for serve in (True, False) if pair % 2 else (False, True):
-            rate, frame = run(bench, tasks, serve=serve)
-            if serve:
-                served.append(rate)
-                frames.append(frame)
-            else:
-                without.append(rate)
-    ratios = [on / off for on, off in zip(served, without, strict=True)]
-    low, middle, high = statistics.quantiles(ratios, n=4)
-    frame, each = statistics.median(frames), counting()
+        order = (True, False) if pair % 2 else (False, True)
+        measured = {serve: run(bench, tasks, serve=serve) for serve in order}
+        runs.append((measured[False], measured[True]))
+    frame = statistics.median(on.cpu / on.frames for _, on in runs)
+    each = counting()
     return {
-        "without": statistics.median(without),
-        "served": statistics.median(served),
-        "ratio": middle,
-        "ratio_quartiles": [low, high],
-        "ratio_mean": statistics.mean(ratios),
-        "ratio_standard_error": statistics.stdev(ratios) / pairs**0.5,
+        "without": statistics.median(off.rate for off, _ in runs),
+        "served": statistics.median(on.rate for _, on in runs),
+        "rate_ratio": spread([on.rate / off.rate for off, on in runs]),
+        "cpu_ratio": spread([on.cpu / off.cpu for off, on in runs]),
         "counting_us_per_frame": each * 1e6,
         "worker_us_per_frame": frame * 1e6,
         "counting_share": each / frame,
     }
+
+
+def spread(ratios: list[float]) -> dict[str, float]:
+    """Of the pairs' ratios."""
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    error = statistics.stdev(ratios) / len(ratios) ** 0.5
+    return {"median": middle, "quartile_1": low, "quartile_3": high, "mean": statistics.mean(ratios), "error": error}
 
 
 if __name__ == "__main__":

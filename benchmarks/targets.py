@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 Run = dict[str, Any]
@@ -73,14 +74,22 @@ def _p99_share(run: Run) -> float:
     return float(_at(run, "native", 10_000)["p99"] / _at(run, "baseline", 10_000)["p99"])
 
 
+def _throughput(of: str, what: str, run: Run) -> str:
+    return rate(run["throughput"][of][what])
+
+
+def _three(what: str) -> dict[str, Callable[[Run], str]]:
+    """A rate of the native core, of the twin, and by hand."""
+    columns = {"native": "native", "pure": "pure", "by_hand": "baseline"}
+    return {column: partial(_throughput, of, what) for column, of in columns.items()}
+
+
 LINES = [
     Line(
         "no-op tasks by emit, end to end",
         "≥ 4 M/s",
         lambda run: run["throughput"]["native"]["rate"] >= 4e6,
-        lambda run: rate(run["throughput"]["native"]["rate"]),
-        lambda run: rate(run["throughput"]["pure"]["rate"]),
-        lambda run: rate(run["throughput"]["baseline"]["rate"]),
+        **_three("rate"),
     ),
     Line(
         "… times LPUSH/BRPOP by hand",
@@ -98,9 +107,7 @@ LINES = [
         "… emit alone",
         "",
         lambda _: True,
-        lambda run: rate(run["throughput"]["native"]["emit_rate"]),
-        lambda run: rate(run["throughput"]["pure"]["emit_rate"]),
-        lambda run: rate(run["throughput"]["baseline"]["emit_rate"]),
+        **_three("emit_rate"),
     ),
     Line(
         "… drain alone",

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,3 +79,14 @@ class Server:
             self._process.kill()
             self._process.wait(10)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+
+@contextmanager
+def running(binary: ServerBinary, *settings: str) -> Iterator[Server]:
+    """A server that runs until the block ends."""
+    server = Server(binary, *settings)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()

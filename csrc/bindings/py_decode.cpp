@@ -171,13 +171,8 @@ PyObject* Decoder::ext(const Token& token) {
   if (!PyErr_ExceptionMatches(PyExc_ValueError) && !PyErr_ExceptionMatches(PyExc_TypeError) &&
       !PyErr_ExceptionMatches(PyExc_ArithmeticError))
     return nullptr;
-  PyObject *type, *error, *traceback;
-  PyErr_Fetch(&type, &error, &traceback);
-  PyErr_NormalizeException(&type, &error, &traceback);
-  const Ref owned_type(type);
-  const Ref owned_error(error);
-  const Ref owned_traceback(traceback);
-  PyErr_Format(state().corrupt_frame, "extension type %d: %S", static_cast<int>(token.code), error);
+  const Ref error = take_error();
+  PyErr_Format(state().corrupt_frame, "extension type %d: %S", static_cast<int>(token.code), error.get());
   return nullptr;
 }
 

@@ -173,13 +173,8 @@ bool Encoder::fail(std::string reason) {
 // The hook says what it cannot encode by TypeError or ValueError; anything else is its own failure.
 bool Encoder::fail_with_current_error() {
   if (!PyErr_ExceptionMatches(PyExc_TypeError) && !PyErr_ExceptionMatches(PyExc_ValueError)) return false;
-  PyObject *type, *error, *traceback;
-  PyErr_Fetch(&type, &error, &traceback);
-  PyErr_NormalizeException(&type, &error, &traceback);
-  const Ref owned_type(type);
-  const Ref owned_error(error);
-  const Ref owned_traceback(traceback);
-  return fail(message(error));
+  const Ref error = take_error();
+  return fail(message(error.get()));
 }
 
 bool Encoder::at_index(Py_ssize_t index) {

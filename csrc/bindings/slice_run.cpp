@@ -99,19 +99,13 @@ void clear_interrupt(SliceBody& body) noexcept {
 
 // Hands the pending error to on_error. false with the Python error set if that raised.
 bool failed(SliceObject* slice, Py_ssize_t row, PyObject* on_error, Outcome& outcome) {
-  PyObject *type, *error, *traceback;
-  PyErr_Fetch(&type, &error, &traceback);
-  PyErr_NormalizeException(&type, &error, &traceback);
-  const Ref owned_type(type);
-  const Ref owned_error(error);
-  const Ref owned_traceback(traceback);
-  if (traceback != nullptr) PyException_SetTraceback(error, traceback);
+  const Ref error = take_error();
   std::vector<Ref> gone;
   drop_children(slice->body, gone);
   gone.clear();
   const Ref number(PyLong_FromSsize_t(row));
   if (!number) return false;
-  PyObject* arguments[] = {number.get(), error};
+  PyObject* arguments[] = {number.get(), error.get()};
   const Ref answer(PyObject_Vectorcall(on_error, arguments, 2, nullptr));
   if (!answer) return false;
   const long value = PyLong_AsLong(answer.get());

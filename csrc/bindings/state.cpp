@@ -53,4 +53,14 @@ PyObject* raise_corrupt(const char* why) {
   return nullptr;
 }
 
+Ref take_error() {
+  PyObject *type, *error, *traceback;
+  PyErr_Fetch(&type, &error, &traceback);
+  PyErr_NormalizeException(&type, &error, &traceback);
+  const Ref owned_type(type);
+  const Ref owned_traceback(traceback);
+  if (traceback != nullptr) PyException_SetTraceback(error, traceback);
+  return Ref(error);
+}
+
 }  // namespace ttp::bindings

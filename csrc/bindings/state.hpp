@@ -78,4 +78,7 @@ class Ref {
   PyObject* object_ = nullptr;
 };
 
+// The exception that is pending, with its traceback; none is pending afterwards.
+Ref take_error();
+
 }  // namespace ttp::bindings

@@ -31,6 +31,12 @@ bool write(ByteWriter& out, const Token& token) {
   return false;
 }
 
+uint64_t bits(double value) {
+  uint64_t out;
+  std::memcpy(&out, &value, sizeof out);
+  return out;
+}
+
 void check_same(const Token& a, const Token& b) {
   CHECK(a.type == b.type);
   switch (a.type) {
@@ -39,7 +45,7 @@ void check_same(const Token& a, const Token& b) {
     case Type::True: break;
     case Type::Int:
     case Type::Uint: CHECK(a.u == b.u); break;
-    case Type::Float: CHECK(std::memcmp(&a.f, &b.f, sizeof a.f) == 0); break;
+    case Type::Float: CHECK(bits(a.f) == bits(b.f)); break;
     case Type::Ext: CHECK(a.code == b.code); [[fallthrough]];
     case Type::Str:
     case Type::Bin: CHECK(a.size == b.size && (a.size == 0 || std::memcmp(a.data, b.data, a.size) == 0)); break;

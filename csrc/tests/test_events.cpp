@@ -5,13 +5,15 @@
 #include "ttp/line_event.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace {
 
 using ttp::Event;
 
-const std::string kHub = R"({"device_id":"s-1","type":"co2","value":421.5,"priority":"HIGH","sequence":7,"epoch":3,)"
-                         R"("timestamp":"2026-01-01T00:00:00Z","metadata":{"location":"zone-\u0031"}})";
+constexpr std::string_view kHub =
+    R"({"device_id":"s-1","type":"co2","value":421.5,"priority":"HIGH","sequence":7,"epoch":3,)"
+    R"("timestamp":"2026-01-01T00:00:00Z","metadata":{"location":"zone-\u0031"}})";
 
 void test_json_event() {
   ttp::JsonEventReader reader;
@@ -32,7 +34,7 @@ void test_json_event() {
 void test_a_line_that_is_cut_off_is_left() {
   ttp::JsonEventReader reader;
   Event event;
-  for (size_t size = 0; size < kHub.size(); ++size) CHECK(!reader.read(std::string(kHub, 0, size), event));
+  for (size_t size = 0; size < kHub.size(); ++size) CHECK(!reader.read(kHub.substr(0, size), event));
   CHECK(reader.read(kHub, event));
 }
 

@@ -19,7 +19,7 @@
 
 namespace ttp {
 
-constexpr size_t kMaxLine = 64 * 1024;
+constexpr size_t kMaxLine = size_t{64} * 1024;
 constexpr size_t kMaxFields = 64;  // of an event in a plain line
 
 struct Event {
@@ -172,7 +172,11 @@ inline bool is_timestamp(std::string_view text) noexcept {
     at += 2;
     return value <= most ? value : -1;
   };
-  const auto sign = [&](char c) { return at != end && *at == c && ++at != nullptr; };
+  const auto sign = [&](char c) {
+    if (at == end || *at != c) return false;
+    ++at;
+    return true;
+  };
   const int century = pair(99), years = pair(99);
   if (century < 0 || years < 0 || century + years == 0 || !sign('-')) return false;
   const int month = pair(12);

@@ -16,6 +16,7 @@
 
 namespace ttp {
 
+constexpr std::string_view kMagic = "TTPF";
 constexpr uint8_t kWireMajor = 1;
 constexpr size_t kMaxFrame = size_t{1} << 20;
 constexpr size_t kMaxRows = 4096;
@@ -118,7 +119,7 @@ namespace detail {
 
 inline void write_header(uint8_t* frame, const FrameHeader& header, Kind kind, size_t count, size_t length,
                          size_t sections) noexcept {
-  std::memcpy(frame, "TTPF", 4);
+  std::memcpy(frame, kMagic.data(), kMagic.size());
   frame[4] = kWireMajor;
   frame[5] = static_cast<uint8_t>(kind);
   store_le(frame + 6, header.flags);
@@ -208,7 +209,7 @@ class FrameView {
     using detail::load_le;
     if (size < kHeaderSize + kTrailerSize) return "shorter than a frame";
     if (size > kMaxFrame) return "longer than a frame may be";
-    if (std::memcmp(data, "TTPF", 4) != 0) return "not a frame (magic)";
+    if (std::memcmp(data, kMagic.data(), kMagic.size()) != 0) return "not a frame (magic)";
     if (data[4] != kWireMajor) return "unknown wire major";
     if (load_le<uint32_t>(data + 56) != size) return "length differs from the header's";
     if (load_le<uint32_t>(data + size - 4) != crc32c(data, size - 4)) return "CRC does not match";

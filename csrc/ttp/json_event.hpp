@@ -285,8 +285,10 @@ class JsonEventReader {
     if (type_.name == kNone || value_.name == kNone)
       return scratch_.write_map<1>(fields_, {part(0, out.size())}, event.fields);
     if (!type_.fits || !value_.fits) return false;
-    msgpack::Token kind;
-    if (!msgpack::Reader(out.data() + type_.value, type_.end - type_.value).next(kind)) return false;
+    msgpack::Token kind{};
+    if (!msgpack::Reader(out.data() + type_.value, type_.end - type_.value).next(kind) ||
+        kind.type != msgpack::Type::Str)
+      return false;
     const std::string_view named(reinterpret_cast<const char*>(kind.data), kind.size);
     for (size_t i = 0; i < scratch_.size(); ++i)
       if (i != type_.name && i != value_.name && scratch_.text(i) == named) return false;

@@ -41,6 +41,7 @@ class LineEventReader {
 
  private:
   static constexpr size_t kTimestamp = 32;  // at most, as ISO 8601
+  static constexpr std::string_view kUtc = "+00:00";
 
   struct Tag {
     std::string_view name, value;
@@ -224,8 +225,8 @@ class LineEventReader {
     put(in_day / 1'000'000 % 60, 2, '.');
     if (const int64_t fraction = in_day % 1'000'000) put(fraction, 6, '+');
     --to;  // the character behind
-    std::memcpy(to, "+00:00", 6);
-    return static_cast<size_t>(to - begin) + 6;
+    std::memcpy(to, kUtc.data(), kUtc.size());
+    return static_cast<size_t>(to - begin) + kUtc.size();
   }
 
   // Takes the device and the numbers out of the tags, and adds the others to the fields.

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pytest
 
 import ttp
-from real_server import BINARIES, Server
+from real_server import BINARIES, Server, running
 from ttp import testing
 from ttp.coordination import inspection
 from ttp.coordination.connection import Connection
@@ -103,9 +103,7 @@ def test_each_fails_once(monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
         raw._connect = lambda: FailingSocket(connect(), fault)
         return raw
 
-    server = Server(BINARIES[0])
-    try:
-        server.start()
+    with running(BINARIES[0]) as server:
         monkeypatch.setattr(Connection, "_make", failing)
         for nth in range(1, 1000):
             fault.nth, fault.happened = nth, False
@@ -113,5 +111,3 @@ def test_each_fails_once(monkeypatch: pytest.MonkeyPatch, kind: Kind) -> None:
             if not fault.happened:  # the cycle has no more of them
                 break
         assert nth > 10
-    finally:
-        server.remove()

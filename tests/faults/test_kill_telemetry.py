@@ -22,7 +22,7 @@ import pytest
 
 import ttp
 from real_postgres import NO_POSTGRES, PROGRAMS, Postgres
-from real_server import BINARIES, Server
+from real_server import BINARIES, Server, running
 from sink_reader import Target, read
 from ttp.coordination import inspection
 from ttp.native import BACKEND
@@ -108,12 +108,8 @@ class Fleet:
 @pytest.fixture
 def server() -> Iterator[Server]:
     """A server that keeps its data through a SIGKILL."""
-    running = Server(BINARIES[0], "--appendonly", "yes", "--aof-use-rdb-preamble", "no")
-    try:
-        running.start()
-        yield running
-    finally:
-        running.remove()
+    with running(BINARIES[0], "--appendonly", "yes", "--aof-use-rdb-preamble", "no") as server:
+        yield server
 
 
 @pytest.fixture

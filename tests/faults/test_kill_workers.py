@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import ttp
-from real_server import BINARIES, Server
+from real_server import BINARIES, running
 from ttp.coordination import commands, inspection
 from ttp.coordination.keys import Keys
 from ttp.native import BACKEND, FrameView
@@ -45,13 +45,8 @@ WORKER = """
 @pytest.fixture
 def app() -> Iterator[ttp.App]:
     """An app on a server of its own."""
-    server = Server(BINARIES[0])
-    try:
-        server.start()
-        with ttp.App("kill", server.url) as app:
-            yield app
-    finally:
-        server.remove()
+    with running(BINARIES[0]) as server, ttp.App("kill", server.url) as app:
+        yield app
 
 
 class Fleet:

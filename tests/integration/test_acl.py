@@ -104,7 +104,7 @@ def test_nothing_else(server: Server, users: dict[str, str], name: str) -> None:
         for line in [*NOBODY, *ONLY[name]]:
             words = [word.replace("~", WORDS["~"]) if word != "other" else WORDS["other"] for word in line.split()]
             (reply,) = connection.call_many([tuple(words)])
-            if getattr(reply, "code", "") != "NOPERM":
+            if getattr(reply, "code", "") != "NOPERM" and "unknown command" not in str(reply):  # 6.2 has no functions
                 allowed.append((line, reply))
         assert not allowed
     finally:

@@ -20,7 +20,7 @@ import pytest
 import ttp
 import ttp.testing
 from pages import DOCS, PAGES, ROOT, Block, Command, blocks, name, session
-from real_server import BINARIES, Server
+from real_server import BINARIES, Server, running
 
 ALONE = [ROOT / "README.md", DOCS / "tutorial.md"]  # nothing but ttp is there
 RUN = [page for page in PAGES if page not in ALONE and blocks(page, "python", "console", "redis")]
@@ -35,12 +35,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
     """One for all pages."""
-    running = Server(BINARIES[0])
-    try:
-        running.start()
-        yield running
-    finally:
-        running.remove()
+    with running(BINARIES[0]) as server:
+        yield server
 
 
 @pytest.fixture

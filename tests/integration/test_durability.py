@@ -8,21 +8,13 @@ from typing import get_args
 import pytest
 
 import ttp
+from queue_stats import queue_stats
 from real_server import Server
-from ttp.coordination import durability, inspection
+from ttp.coordination import durability
 from ttp.coordination.levels import Durability
 from ttp.coordination.server_binary import ServerBinary
 
 AOF = ("--appendonly", "yes", "--appendfsync")
-
-
-def accepted(app: ttp.App) -> int:
-    """Tasks that the default queue's server has accepted."""
-    connection = app.open_connection(5.0)
-    try:
-        return inspection.stats_reply(connection.call_many(inspection.stats(app.keys("default")))).accepted
-    finally:
-        connection.close()
 
 
 def offers(server: Server) -> dict[str, str | None]:
@@ -42,7 +34,7 @@ def test_a_server_without_a_file_gives_memory_only(server: Server) -> None:
         with ttp.App("plant", server.url, durability=level) as app:
             with pytest.raises(ttp.ServerRefused, match=f"cannot give durability '{level}': it"):
                 app.remote("any").submit(1)
-            assert accepted(app) == 0
+            assert queue_stats(app).accepted == 0
 
 
 @pytest.mark.parametrize("appendfsync", ["no", "everysec", "always"])
@@ -60,16 +52,16 @@ def test_what_a_file_gives(binary: ServerBinary, appendfsync: str) -> None:
         for level in levels:
             with ttp.App("plant", server.url, durability=level) as app:
                 task = app.remote("any")
-                before = accepted(app)
+                before = queue_stats(app).accepted
                 if found[level] is None:
                     for n in range(20):
                         task.submit(n)
                     task.submit_many([(n,) for n in range(20_000)])
-                    assert accepted(app) == before + 20_020
+                    assert queue_stats(app).accepted == before + 20_020
                 else:
                     with pytest.raises(ttp.ServerRefused, match="appendfsync"):
                         task.submit(1)
-                    assert accepted(app) == before
+                    assert queue_stats(app).accepted == before
     finally:
         server.remove()
 
@@ -116,7 +108,7 @@ def test_a_replica_is_waited_for(pair: tuple[Server, Server]) -> None:
         finally:
             replica.signal(signal.SIGCONT)
         app.flush(20)
-        assert accepted(app) == 10_003
+        assert queue_stats(app).accepted == 10_003
 
 
 def test_frames_that_a_lost_connection_wrote_are_waited_for_by_the_next(pair: tuple[Server, Server]) -> None:
@@ -138,4 +130,4 @@ def test_frames_that_a_lost_connection_wrote_are_waited_for_by_the_next(pair: tu
         finally:
             replica.signal(signal.SIGCONT)
         app.flush(20)
-        assert accepted(app) == 3
+        assert queue_stats(app).accepted == 3

@@ -3,20 +3,12 @@
 import pytest
 
 import ttp
+from queue_stats import queue_stats
 from real_server import Server
-from ttp.coordination import inspection
 
 
 def named(server: Server, name: str = "gateway") -> ttp.App:
     return ttp.App("plant", server.url, producer=name)
-
-
-def accepted(app: ttp.App, queue: str = "default") -> int:
-    connection = app.open_connection(5.0)
-    try:
-        return inspection.stats_reply(connection.call_many(inspection.stats(app.keys(queue)))).accepted
-    finally:
-        connection.close()
 
 
 def test_the_position_outlives_the_process(server: Server) -> None:
@@ -33,7 +25,7 @@ def test_the_position_outlives_the_process(server: Server) -> None:
             assert app.position(left) == (run + 1) * 1000
     with named(server, "another") as app:
         assert app.position(app.remote("left")) == 0
-        assert accepted(app) == 3 * 1011
+        assert queue_stats(app).accepted == 3 * 1011
 
 
 def test_a_successor_fences_the_one_before(server: Server) -> None:
@@ -47,7 +39,7 @@ def test_a_successor_fences_the_one_before(server: Server) -> None:
             first.flush(20)
         second.remote("note").emit(3)
         second.flush(20)
-        assert accepted(second) == 2
+        assert queue_stats(second).accepted == 2
     finally:
         second.close()
         first.close(0.1)
@@ -63,7 +55,7 @@ def test_a_server_that_comes_back_empty_begins_at_0(server: Server) -> None:
         note.emit(2)
         app.flush(20)
         assert app.sending.accepted >= 2
-        assert app.position(note) == accepted(app)
+        assert app.position(note) == queue_stats(app).accepted
 
 
 def test_what_a_position_needs(server: Server) -> None:

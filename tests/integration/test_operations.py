@@ -6,11 +6,11 @@ import pytest
 
 import ttp
 from http_worker import get, http_worker, samples, until
+from queue_stats import queue_stats
 from real_browser import Browser
 from real_prometheus import NO_PROMETHEUS, PROMETHEUS, Prometheus
 from real_server import Server
 from status_page import StatusPage
-from ttp.coordination import inspection
 from ttp.telemetry.hub import Fleet, FleetConfig
 
 pytestmark = [pytest.mark.skipif(PROMETHEUS is None, reason=NO_PROMETHEUS), pytest.mark.once]
@@ -57,9 +57,7 @@ def test_all_show_the_same_and_a_click_retries(any_server: Server, browser: Brow
                 until(lambda: prometheus.value('sum(ttp_tasks_executed_total{outcome="dead"})') == buried)
                 until(lambda: executed(port, "done") == done)
                 assert executed(port, "dead") == buried
-                connection = app.open_connection(5.0)
-                seen = inspection.stats_reply(connection.call_many(inspection.stats(app.keys("default"))))
-                connection.close()
+                seen = queue_stats(app)
                 assert (seen.done, seen.dead, seen.tasks) == (done, buried, 0)
                 row = "[...document.querySelectorAll('#queues tbody td')].map(cell => cell.textContent)"
                 browser.wait(f"{row}[5] === '{done:,}' && {row}[6] === '{buried}'")

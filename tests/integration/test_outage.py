@@ -7,23 +7,15 @@ from typing import Any, Literal
 import pytest
 
 import ttp
+from queue_stats import queue_stats
 from real_server import Server
 from ttp import testing
-from ttp.coordination import inspection
 from ttp.policy import Clock
 
 
 def app_and_breaker(server: Server, **options: Any) -> tuple[ttp.App, ttp.CircuitBreaker]:
     app = ttp.App("plant", server.url, retry=ttp.RetryPolicy(max_attempts=50, base_delay=0.01, max_delay=0.05))
     return app, ttp.CircuitBreaker("db", wait=0.2, max_wait=0.2, ramp=0.5, clock=app.clock, **options)
-
-
-def stats(app: ttp.App, queue: str = "default") -> inspection.Stats:
-    connection = app.open_connection(5.0)
-    try:
-        return inspection.stats_reply(connection.call_many(inspection.stats(app.keys(queue))))
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("kind", ["sync", "async", "threads", "batch"])
@@ -67,7 +59,7 @@ def test_an_outage_fails_no_task(server: Server, kind: Literal["sync", "async", 
             task.emit(n)
         app.flush()
         testing.drain(app, threads=4 if kind == "threads" else 1)
-        numbers = stats(app)
+        numbers = queue_stats(app)
     del well[-1]
     assert set(well) == set(range(1000))
     assert (numbers.done, numbers.dead, numbers.tasks) == (1000, 0, 0)
@@ -106,7 +98,7 @@ def test_a_queue_of_one_dependency_is_not_read_while_it_is_open(server: Server) 
             assert other_ran.wait(10)
             assert worker.pool.worker is not None
             assert worker.pool.worker.stats.slot.total("deferred") == 0
-        numbers = stats(app, "db")
+        numbers = queue_stats(app, "db")
         assert (called, numbers.tasks, numbers.delayed_frames) == ([], 100, 0)
         breaker._clock = app.clock
         app.clock.offset += 1.0
@@ -130,4 +122,4 @@ def test_an_open_circuit_in_a_handler_puts_the_task_off(server: Server) -> None:
         testing.drain(app)
         assert [handle.result(5) for handle in handles] == list(range(20))
         assert attempts == [1] * 20
-        assert stats(app).dead == 0
+        assert queue_stats(app).dead == 0

@@ -13,19 +13,10 @@ import time
 import pytest
 
 import ttp
+from queue_stats import queue_stats
 from real_server import Server
 from ttp import testing
-from ttp.coordination import inspection
 from ttp.coordination.server_binary import ServerBinary
-
-
-def stats(app: ttp.App) -> inspection.Stats:
-    """The default queue's numbers."""
-    connection = app.open_connection(5.0)
-    try:
-        return inspection.stats_reply(connection.call_many(inspection.stats(app.keys("default"))))
-    finally:
-        connection.close()
 
 
 def test_what_is_emitted_leaves_by_itself(app: ttp.App) -> None:
@@ -45,7 +36,7 @@ def test_flush_means_accepted(app: ttp.App) -> None:
     for n in range(50_000):
         task.emit(n, "payload")
     app.flush()
-    numbers = stats(app)
+    numbers = queue_stats(app)
     assert (numbers.tasks, numbers.accepted) == (50_000, 50_000)
     assert numbers.frames < 5_000
 
@@ -64,7 +55,7 @@ def test_concurrent_submits_share_frames(app: ttp.App) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    numbers = stats(app)
+    numbers = queue_stats(app)
     assert numbers.accepted == 3200
     assert numbers.frames < 3200
 
@@ -97,7 +88,7 @@ def test_a_server_that_comes_late_gets_everything(binary: ServerBinary) -> None:
             thread.join(20)
             app.flush()
             assert answer
-            assert stats(app).accepted == 1001
+            assert queue_stats(app).accepted == 1001
     finally:
         server.remove()
 
@@ -123,7 +114,7 @@ def test_a_restart_doubles_and_loses_nothing(binary: ServerBinary) -> None:
             thread.join(60)
             assert done.is_set()
             app.flush(30)
-            numbers = stats(app)
+            numbers = queue_stats(app)
             assert (numbers.accepted, numbers.tasks) == (100_000, 100_000)
     finally:
         server.remove()
@@ -143,10 +134,10 @@ def test_full_pool(server: Server) -> None:
                 fill()
             server.signal(signal.SIGCONT)
             app.flush(20)
-            before = stats(app).accepted
+            before = queue_stats(app).accepted
             task.emit(0)
             app.flush(20)
-            assert stats(app).accepted == before + 1
+            assert queue_stats(app).accepted == before + 1
     finally:
         server.signal(signal.SIGCONT)
 
@@ -169,14 +160,14 @@ def test_a_full_queue_answers_and_takes_again(app: ttp.App, monkeypatch: pytest.
     with pytest.raises(ttp.QueueFull, match="limit of 100,000 bytes") as full:
         fill()
     assert accepted == 4
-    assert stats(app).accepted == 4
+    assert queue_stats(app).accepted == 4
     doubtful = "may still be accepted" in str(full.value)  # it was on the wire just then
     ttp.WorkerPool(app).run(burst=True)
     monkeypatch.setattr(producer, "submit_timeout", 5.0)
     handle = eat.submit(b"x")
     testing.drain(app)
     assert handle.result(5) is None
-    assert stats(app).done == 5 + doubtful
+    assert queue_stats(app).done == 5 + doubtful
 
 
 def test_a_fork_starts_a_producer_of_its_own(app: ttp.App) -> None:
@@ -196,7 +187,7 @@ def test_a_fork_starts_a_producer_of_its_own(app: ttp.App) -> None:
             os._exit(code)
     app.flush()
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    assert stats(app).accepted == 103
+    assert queue_stats(app).accepted == 103
 
 
 def test_what_is_left_is_sent_at_exit(server: Server) -> None:
@@ -210,7 +201,7 @@ def test_what_is_left_is_sent_at_exit(server: Server) -> None:
     environment = os.environ | {"TTP_URL": server.url, "PYTHONPATH": os.pathsep.join(sys.path)}
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=environment, check=True)
     with ttp.App("plant", server.url) as app:
-        assert stats(app).accepted == 10_000
+        assert queue_stats(app).accepted == 10_000
 
 
 def test_close_says_what_was_not_accepted(tmp_path: os.PathLike[str], caplog: pytest.LogCaptureFixture) -> None:

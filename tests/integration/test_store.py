@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import ttp
+from queue_stats import queue_stats
 from real_server import Server
 from ttp import testing
-from ttp.coordination import inspection
 from ttp.coordination.server_binary import ServerBinary
 from ttp.native import FrameView
 
@@ -42,14 +42,6 @@ def server(binary: ServerBinary) -> Iterator[Server]:
     server = Server(binary)
     yield server
     server.remove()
-
-
-def stats(app: ttp.App, queue: str = "default") -> inspection.Stats:
-    connection = app.open_connection(5.0)
-    try:
-        return inspection.stats_reply(connection.call_many(inspection.stats(app.keys(queue))))
-    finally:
-        connection.close()
 
 
 def queued(app: ttp.App, queue: str = "default") -> list[int]:
@@ -161,7 +153,7 @@ def test_delays_count_from_the_call(server: Server, tmp_path: Path) -> None:
         app.clock.offset += 3000.0
         server.start()
         app.flush(60)
-        numbers = stats(app)
+        numbers = queue_stats(app)
         assert (numbers.tasks, numbers.delayed_frames) == (0, 1)
         connection = app.open_connection(5.0)
         ((_, due),) = connection.call("ZRANGE", app.keys("default").delayed, 0, 0, "WITHSCORES")
@@ -175,7 +167,7 @@ def test_submit_is_not_stored(server: Server, tmp_path: Path) -> None:
             app.remote("note").submit(1)
         server.start()
         app.flush(60)
-        assert stats(app).accepted == 0
+        assert queue_stats(app).accepted == 0
         assert app.sending.refused_server == 1
 
 
@@ -187,7 +179,7 @@ def test_closing_keeps_what_is_left(server: Server, tmp_path: Path, caplog: pyte
     server.start()
     with ttp.App("plant", server.url, on_full="store", store=tmp_path / "store") as later:
         later.flush(60)
-        assert stats(later).accepted == 1
+        assert queue_stats(later).accepted == 1
 
 
 def test_a_folder_in_use_is_refused_at_the_first_call(server: Server, tmp_path: Path) -> None:
@@ -200,7 +192,7 @@ def test_a_folder_in_use_is_refused_at_the_first_call(server: Server, tmp_path: 
     first.flush(60)
     first.close()
     second.flush(60)
-    assert stats(second).accepted == 2
+    assert queue_stats(second).accepted == 2
     second.close()
 
 

@@ -11,18 +11,9 @@ from enum import Enum
 import pytest
 
 import ttp
+from queue_stats import queue_stats
 from real_server import Server
 from ttp import testing
-from ttp.coordination import inspection
-
-
-def totals(app: ttp.App, queue: str = "default") -> inspection.Stats:
-    """The queue's numbers."""
-    connection = app.open_connection(5.0)
-    try:
-        return inspection.stats_reply(connection.call_many(inspection.stats(app.keys(queue))))
-    finally:
-        connection.close()
 
 
 class Unit(Enum):
@@ -50,7 +41,7 @@ def test_a_result_comes_back(app: ttp.App) -> None:
         assert handle.status() == "done"
         assert app.handle(handle.id).result(10) == 8
     assert add(2, 2) == 4
-    assert totals(app).tasks == 0
+    assert queue_stats(app).tasks == 0
 
 
 def test_arguments_arrive_as_annotated(app: ttp.App) -> None:
@@ -105,7 +96,7 @@ def test_wrong_calls_fail_at_the_call(app: ttp.App) -> None:
     with pytest.raises(ttp.SerializationError, match="131072"):
         add.emit(1, "x" * 140_000)  # type: ignore[arg-type]
     app.flush()
-    assert totals(app).accepted == 0
+    assert queue_stats(app).accepted == 0
 
 
 def test_delay_at_and_priority(app: ttp.App) -> None:
@@ -165,7 +156,7 @@ def test_children_commit_with_their_parent(app: ttp.App) -> None:
     assert tried == [3, 3]
     assert sorted(seen) == [-3, 3]
     assert app.handle(handle.result(5)).result(5) == 300
-    assert totals(app).accepted == 3
+    assert queue_stats(app).accepted == 3
 
 
 def test_a_child_may_go_elsewhere(app: ttp.App) -> None:
@@ -181,7 +172,7 @@ def test_a_child_may_go_elsewhere(app: ttp.App) -> None:
 
     parent.submit()
     testing.drain(app, queues=["default"])
-    storage = totals(app, "storage")
+    storage = queue_stats(app, "storage")
     assert (storage.tasks, storage.delayed_frames, storage.accepted) == (2, 1, 3)
 
 
@@ -201,7 +192,7 @@ def test_cancel(app: ttp.App) -> None:
         assert handle.status() == "cancelled"
     with pytest.raises(ttp.TaskFailed):
         kept.result(5)
-    assert totals(app).cancelled == 2
+    assert queue_stats(app).cancelled == 2
 
 
 def test_remote_and_results_from_another_app(app: ttp.App, server: Server) -> None:

@@ -11,19 +11,11 @@ from pathlib import Path
 import pytest
 
 import ttp
+from queue_stats import queue_stats
 from real_server import Server
 from ttp import testing
-from ttp.coordination import commands, inspection
+from ttp.coordination import commands
 from ttp.native import encode_frame, encode_row
-
-
-def totals(app: ttp.App) -> inspection.Stats:
-    """The default queue's numbers."""
-    connection = app.open_connection(5.0)
-    try:
-        return inspection.stats_reply(connection.call_many(inspection.stats(app.keys("default"))))
-    finally:
-        connection.close()
 
 
 def pool_of(app: ttp.App, **options: float) -> ttp.WorkerPool:
@@ -53,10 +45,10 @@ def test_stop_gives_back_what_has_not_begun(app: ttp.App) -> None:
     thread.join(20)
     assert not thread.is_alive()
     assert 1 <= len(ran) < 1000
-    assert totals(app).tasks == 1000 - len(ran)
+    assert queue_stats(app).tasks == 1000 - len(ran)
     testing.drain(app)
     assert sorted(ran) == list(range(1000))
-    assert totals(app).done == 1000
+    assert queue_stats(app).done == 1000
 
 
 def test_grace_over_the_running_task_and_what_waits_behind_it_go_back_too(
@@ -86,7 +78,7 @@ def test_grace_over_the_running_task_and_what_waits_behind_it_go_back_too(
     assert started.wait(10)
     pool.stop()
     assert over.wait(10)
-    assert totals(app).tasks == 2
+    assert queue_stats(app).tasks == 2
     connection = server.connect()
     left = connection.call("XPENDING", app.keys("default").stream(2), "g")[0]
     connection.close()
@@ -96,7 +88,7 @@ def test_grace_over_the_running_task_and_what_waits_behind_it_go_back_too(
     testing.drain(app)
     assert (handle.result(20), waiting.result(5)) == ("done", "done too")
     assert attempts == [1, 1]
-    assert totals(app).done == 2
+    assert queue_stats(app).done == 2
 
 
 @pytest.mark.parametrize("slow", [0, 50], ids=["first", "middle"])
@@ -141,10 +133,7 @@ def test_results_and_children_of_a_running_frame_are_committed_before_it_ends(ap
         assert handles[2].status() == "queued"
         go_on.set()
         assert handles[2].result(10) == 2
-    connection = app.open_connection(5.0)
-    stats = inspection.stats_reply(connection.call_many(inspection.stats(app.keys("others"))))
-    connection.close()
-    assert stats.tasks == 3
+    assert queue_stats(app, "others").tasks == 3
 
 
 def test_large_results_are_committed_as_they_come(app: ttp.App) -> None:
@@ -185,7 +174,7 @@ def test_a_corrupt_frame_is_buried_and_the_worker_goes_on(app: ttp.App) -> None:
     for letter in letters:
         letter.drop()
     assert list(app.dead_letters()) == []
-    assert totals(app).tasks == 0
+    assert queue_stats(app).tasks == 0
 
 
 def test_an_undecodable_task_dies_alone(app: ttp.App) -> None:
@@ -239,7 +228,7 @@ def test_it_reconnects_and_loses_nothing(app: ttp.App, server: Server) -> None:
             killer.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
             assert [h.result(20) for h in handles] == [2 * n for n in range(500)]
         killer.close()
-    numbers = totals(app)
+    numbers = queue_stats(app)
     assert (numbers.done, numbers.tasks) == (2501, 0)
 
 
@@ -315,7 +304,7 @@ def test_signals(app: ttp.App, server: Server, script: Path) -> None:
         assert worker.stdout.readline() == "running\n"
         worker.send_signal(signal.SIGTERM)
         assert worker.wait(20) == 0
-    assert totals(app).tasks == 1
+    assert queue_stats(app).tasks == 1
     worker = spawn(script, server, "grace=100")
     assert worker.stdout is not None
     with worker.stdout:

@@ -4,7 +4,7 @@ import tempfile
 
 from ttp.policy import CircuitBreaker, RetryPolicy
 from ttp.worker.handler import Handler
-from ttp.worker.scoreboard import BOUNDS, MAX_SERIES, OTHER, Layout, Scoreboard
+from ttp.worker.scoreboard import BOUNDS, MAX_SERIES, OTHER, Layout, Scoreboard, stage_of
 
 
 def handler(name: str, breaker: CircuitBreaker | None = None) -> Handler:
@@ -26,7 +26,7 @@ def test_another_process_reads_what_one_has_counted() -> None:
     assert list(seen.outcomes(0)) == [3, 0, 0, 0, 0]
     assert list(seen.outcomes(1)) == [0] * 5
     assert list(seen.outcomes(2)) == [0, 0, 2, 0, 0], "the last series is that of all others"
-    total, buckets = seen.stage(1, "run")
+    total, buckets = stage_of(seen.series(), 1, "run")
     assert total == 100.01
     assert buckets[BOUNDS.index(0.0025)] == 5
     assert buckets[-1] == 1

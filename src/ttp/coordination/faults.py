@@ -35,6 +35,10 @@ _PLAIN = re.compile(r"^Error -?\d+ (?:connecting to .*?|while writing to socket)
 """What the client library says around the system's own words."""
 
 
+_IN_SCRIPT = re.compile(r"^ERR Error running script .*@user_script: ?\d+: -([A-Z]+ .*)$", re.DOTALL)
+"""What Redis 6.2 says around the error of a command in a script."""
+
+
 def concerns_one_command(error: Exception) -> bool:
     """Whether the connection may stay: the server answered, and the next command may do better."""
     from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415 - redis-py is not loaded early
@@ -66,7 +70,8 @@ def in_words(error: Exception, target: Target) -> ServerUnavailable:
 
 
 def full_text(error: Exception) -> str:
-    """The server's message with its code, which redis-py cuts off and keeps apart."""
+    """The server's message, code first, which redis-py cuts off and keeps apart."""
     code = getattr(error, "status_code", None)
     text = str(error)
-    return f"{code} {text}" if code and not text.startswith(code) else text
+    text = f"{code} {text}" if code and not text.startswith(code) else text
+    return match[1] if (match := _IN_SCRIPT.match(text)) else text

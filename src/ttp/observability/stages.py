@@ -5,10 +5,12 @@ prometheus-client makes each from its labels anew, 0.2 s of a core that handlers
 """
 
 from collections.abc import Iterator
+from functools import reduce
 from itertools import accumulate
+from operator import add
 
 from ttp.observability.labels import label
-from ttp.worker.scoreboard import BOUNDS, STAGES, Scoreboard, Stage
+from ttp.worker.scoreboard import BOUNDS, STAGES, Scoreboard, Stage, stage_of
 
 _ABOUT: dict[Stage, str] = {
     "wait": "From the submit that opened a task's frame to the start of its run.",
@@ -31,14 +33,16 @@ class StageHistograms:
         return "".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
+        slots = (slot.series() for slot in self._slots)
+        cells = reduce(lambda sums, more: list(map(add, sums, more)), slots)
         for stage in STAGES:
             name = f"ttp_task_{stage}_seconds"
             yield f"# HELP {name} {_ABOUT[stage]}\n# TYPE {name} histogram\n"
             for series in range(len(self._series)):
-                parts = [slot.stage(series, stage) for slot in self._slots]
-                counts = [*accumulate(map(sum, zip(*(buckets for _, buckets in parts), strict=True)))]
+                seconds, buckets = stage_of(cells, series, stage)
+                counts = [*accumulate(buckets)]
                 if counts[-1]:
-                    yield self._form(series, stage) % (*counts, counts[-1], sum(total for total, _ in parts))
+                    yield self._form(series, stage) % (*counts, counts[-1], seconds)
 
     def _form(self, series: int, stage: Stage) -> str:
         """The lines of a series, without their numbers."""

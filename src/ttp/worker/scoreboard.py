@@ -168,8 +168,12 @@ class Slot:
         """Tasks of all series that came to this."""
         return sum(self.outcomes(n)[_OUTCOME_AT[outcome]] for n in range(len(self._layout.series)))
 
-    def stage(self, series: int, stage: Stage) -> tuple[float, Sequence[int]]:
-        """Sum in seconds, and tasks in each bucket (not cumulated), of one stage of one series."""
-        first = self._series + series * _SERIES + _STAGE_AT[stage]
-        total, *buckets = self._cells.values(first, first + _STAGE - 1)
-        return total / 1e6, buckets
+    def series(self) -> list[int]:
+        """All cells of all series, for `stage_of`."""
+        return self._cells.values(self._series, self._other + _SERIES - 1)
+
+
+def stage_of(cells: Sequence[int], series: int, stage: Stage) -> tuple[float, Sequence[int]]:
+    """Sum in seconds, and tasks in each bucket (not cumulated), of one stage of one series."""
+    first = series * _SERIES + _STAGE_AT[stage]
+    return cells[first] / 1e6, cells[first + 1 : first + _STAGE]
