@@ -67,3 +67,17 @@ def limits(run: Run) -> str:
         if line.hold and why is not None and not line.holds(run):
             said.setdefault(why, []).append(line.what.removeprefix("… ").partition(":")[0])
     return "\n".join(f"- *{'*, *'.join(lines)}*: {why(run)}." for why, lines in said.items() if why(run))
+
+
+def beside_celery(run: Run, peers: Run) -> str:
+    """What a third of Celery's memory is, and what is in a worker before it has anything of its own."""
+    celery = next((peer for peer in peers["peers"] if peer["name"] == "celery" and "workers" in peer), None)
+    parts = {part["what"]: part["alone"] for part in run["memory"].get("parts", ())}
+    if celery is None or not parts:
+        return ""
+    thirds = " or ".join(f"{worker['alone'] / 3:.0f}" for worker in celery["workers"])
+    client = next(mb for what, mb in parts.items() if what.startswith("redis-py"))
+    return (
+        f"A third of Celery's memory is {thirds} MB, with one child or two. An interpreter that has imported ttp and"
+        f" redis-py, and does nothing, holds {client:.0f} MB ([memory](#memory)).\n"
+    )

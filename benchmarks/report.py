@@ -191,7 +191,7 @@ def page(run: Run, peers: Run | None) -> str:
         parts += [HOT_SPOTS, *[spot.section() for spot in kept]]
     if peers is not None:
         parts += [PEERS, f"{environment.one_line(peers['environment'])}.\n", f"{peer_tables.peers(peers)}\n"]
-        parts += [f"{peer_tables.targets(peers)}\n"]
+        parts += [f"{peer_tables.targets(peers)}\n", *filter(None, [limits.beside_celery(run, peers)])]
         parts += [f"![{name}](images/benchmarks/{name})\n" for name in peer_graphs(peers)]
         if any("workers" in peer for peer in peers["peers"]):
             parts += [WORKERS, f"{peer_tables.workers(peers)}\n"]

@@ -121,7 +121,7 @@ def test_kept_hot_spots_are_better_than_before(hot_spots: ModuleType) -> None:
         assert all(change.ratio > 1 for change in spot.changes()), spot.name
 
 
-def test_only_what_is_not_held_is_measured_by_something(found: None) -> None:
+def test_only_what_is_not_held_is_measured_by_something() -> None:
     limits = importlib.import_module("limits")
     run = json.loads(PUBLISHED.read_text())
     run["throughput"]["native"]["rate"] = run["throughput"]["bare_loop"]
@@ -129,3 +129,12 @@ def test_only_what_is_not_held_is_measured_by_something(found: None) -> None:
     said = limits.limits(run)
     assert "no-op tasks" not in said
     assert "*submit from 64 threads*: 64 threads that only hand locks" in said
+
+
+def test_a_third_of_celery_stands_beside_what_a_client_takes_anyway() -> None:
+    limits = importlib.import_module("limits")
+    run = {"memory": {"parts": [{"what": "redis-py and hiredis", "alone": 34.4}]}}
+    said = limits.beside_celery(run, {"peers": [peer("celery", (66.0, 90.0))]})
+    assert "is 22 or 30 MB" in said
+    assert "holds 34 MB" in said
+    assert limits.beside_celery({"memory": {}}, {"peers": [peer("celery", (66.0, 90.0))]}) == ""
