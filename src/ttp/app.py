@@ -24,6 +24,7 @@ from ttp.task import PRIORITIES, Priority, TaskId
 from ttp.tracing import Tracing
 from ttp.worker.batch import Batch
 from ttp.worker.handler import Handler, Lifespan
+from ttp.worker.join import Joining
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
@@ -240,13 +241,23 @@ class App:
         retry: RetryPolicy | None = None,
         breaker: CircuitBreaker | None = None,
         max_events: int = 4096,
+        max_wait: float = 0.0,
     ) -> Callable[[Callable[[Batch[Row]], None]], BatchTask[P, Row]]:
         """Make a function the handler of whole batches of one row class (a dataclass).
 
-        Each event is submitted or emitted with the row's fields; the handler gets a `Batch` of at most
-        max_events that came together in a frame; frames are not joined. `Batch.fail` fails single rows; where
-        the handler raises, the rows at fault are found by halving.
+        Each event is submitted or emitted with the row's fields. `Batch.fail` fails single rows; where the handler
+        raises, the rows at fault are found by halving.
+
+        Args:
+            row: makes an event of its fields; these are the columns.
+            max_events: most events in one call.
+            max_wait: seconds that an event may wait for others: frames are joined, up to max_events in a call.
+                0: each frame is handled by itself.
         """
+        if max_events < 1:
+            raise ValueError(f"max_events must be at least 1, not {max_events}")
+        if not 0.0 <= max_wait < float("inf"):
+            raise ValueError(f"max_wait must be a number of seconds, not {max_wait}")
 
         def decorate(function: Callable[[Batch[Row]], None]) -> BatchTask[P, Row]:
             handler = Handler(
@@ -259,6 +270,7 @@ class App:
                 result_ttl=self._result_ttl,
                 row=argument_converter(row) or row,
                 max_events=max_events,
+                joining=Joining(max_wait) if max_wait else None,
                 breaker=breaker,
                 tracing=self._tracing,
             )

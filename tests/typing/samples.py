@@ -74,7 +74,7 @@ class Reading:
     value: float
 
 
-@app.batch(Reading, queue="store", max_events=50_000)
+@app.batch(Reading, queue="store", max_events=50_000, max_wait=0.2)
 def store(batch: ttp.Batch[Reading]) -> None:
     """A batch handler."""
     assert_type(batch, ttp.Batch[Reading])

@@ -6,11 +6,9 @@ from inspect import Parameter
 from typing import Any
 
 from ttp.columns.dictionary import Dictionary
-from ttp.columns.schema import BOOL, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, VALUE, Field, numpy
+from ttp.columns.schema import BOOL, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, VALUE, Buffers, Field, numpy
 from ttp.errors import SerializationError
 from ttp.native import MAX_TASK, pack
-
-Buffers = tuple[str, int, Any, Any, Any, Any]
 
 WHOLE = 4096  # categories up to which a dictionary goes into a frame as it is
 YEAR_1, YEAR_10000 = -62_135_596_800_000_000, 253_402_300_800_000_000  # microseconds: what a datetime can hold

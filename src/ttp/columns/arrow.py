@@ -1,5 +1,6 @@
 """Between Arrow and columns. Needs pyarrow."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from ttp.columns.dictionary import Dictionary
@@ -56,7 +57,7 @@ def _is_text(pa: Any, column: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
 
 
-def record_batch(columns: list[tuple[str, int, Any, Any, Any, Any]], rows: int) -> Any:
+def record_batch(columns: Sequence[tuple[str, int, Any, Any, Any, Any]], rows: int) -> Any:
     """The columns of a frame as a record batch over the frame's own memory."""
     pa = pyarrow()
     arrays = [_array(pa, rows, *column[1:]) for column in columns]
@@ -71,9 +72,8 @@ def _array(pa: Any, rows: int, kind: int, *buffers: Any) -> Any:
 
         return pa.array([unpack(value) for value in packed.to_pylist()])
     if kind == 6:
-        texts = pa.Array.from_buffers(
-            pa.string(), len(buffers[2]) // 4 - 1, [None, offsets, values or pa.py_buffer(b"")]
-        )
+        count = memoryview(buffers[2]).nbytes // 4 - 1
+        texts = pa.Array.from_buffers(pa.string(), count, [None, offsets, values or pa.py_buffer(b"")])
         codes = pa.Array.from_buffers(pa.int32(), rows, [validity, data])
         return pa.DictionaryArray.from_arrays(codes, texts)
     types = {1: pa.bool_(), 2: pa.int64(), 3: pa.float64(), 4: pa.timestamp("us"), 5: pa.timestamp("us", tz="UTC")}

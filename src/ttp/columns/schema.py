@@ -5,11 +5,15 @@ import types
 import typing
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 BOOL, INT64, FLOAT64, TIMESTAMP, TIMESTAMP_UTC, STRING, VALUE = range(1, 8)  # docs/wire-format.md, Columns
 
 _TYPES = {bool: BOOL, int: INT64, float: FLOAT64, datetime: TIMESTAMP, str: STRING}
+
+Buffers = tuple[str, int, Any, Any, Any, Any]
+"""Name, type, validity, data, offsets, values; docs/wire-format.md, Columns."""
 
 
 class Field(NamedTuple):
@@ -27,6 +31,7 @@ class Field(NamedTuple):
     default: Any
 
 
+@lru_cache(maxsize=256)
 def fields_of(row: Callable[..., Any]) -> tuple[Field, ...]:
     """The columns of a row class, in order of declaration."""
     made: Any = row.__init__ if isinstance(row, type) else row  # type: ignore[misc]

@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from ttp.columns.arrays import Buffers, Column, columns_of
-from ttp.columns.schema import fields_of
+from ttp.columns.arrays import Column, columns_of
+from ttp.columns.schema import Buffers, fields_of
 from ttp.errors import TtpError
 from ttp.native import MAX_COLUMN_ROWS, FrameView, FrameWriter, Route, encode_columns, scope
 

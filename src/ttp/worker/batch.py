@@ -1,12 +1,24 @@
-"""What a batch handler gets: the events of a frame slice."""
+"""What a batch handler gets: the events of a frame slice, or of several frames."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import groupby, pairwise
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ttp.columns.dictionary import Dictionary
-from ttp.columns.schema import BOOL, FLOAT64, INT64, STRING, TIMESTAMP, TIMESTAMP_UTC, VALUE, fields_of, numpy
+from ttp.columns.joined import Part, join
+from ttp.columns.schema import (
+    BOOL,
+    FLOAT64,
+    INT64,
+    STRING,
+    TIMESTAMP,
+    TIMESTAMP_UTC,
+    VALUE,
+    Buffers,
+    fields_of,
+    numpy,
+)
 from ttp.errors import Reject
 from ttp.native import FrameView, encode_columns, unpack
 from ttp.task import TaskId
@@ -20,6 +32,14 @@ class RowFailed(Exception):
     """Why `Batch.fail` put a row off."""
 
 
+class Span(NamedTuple):
+    """Events of a batch that are in one frame."""
+
+    view: FrameView
+    rows: range
+    task_id: Callable[[int], TaskId]
+
+
 class Batch(Generic[Row]):
     """Events of one task, in order, as columns or as rows.
 
@@ -27,13 +47,10 @@ class Batch(Generic[Row]):
         failed: row → what `fail` said of it.
     """
 
-    def __init__(
-        self, row: Callable[..., Row] | None, view: FrameView, span: range, task_id: Callable[[int], TaskId]
-    ) -> None:
+    def __init__(self, row: Callable[..., Row] | None, spans: Sequence[Span]) -> None:
         self._row = row
-        self._view = view
-        self._span = span
-        self._task_id = task_id
+        self._spans = spans
+        self._length = sum(len(span.rows) for span in spans)
         self.failed: dict[int, Exception] = {}
 
     @classmethod
@@ -47,35 +64,35 @@ class Batch(Generic[Row]):
             raise ValueError("a batch has one event or more")
         cut = [column.cut(0, count) for column in made]
         view = FrameView(encode_columns(cut, count, name="test", queue="test", fid=1, producer=bytes(12)))
-        return cls(row, view, range(count), lambda index: TaskId("test", "0", 1, index))
+        return cls(row, [Span(view, range(count), lambda index: TaskId("test", "0", 1, index))])
 
     def __len__(self) -> int:
-        return len(self._span)
+        return self._length
 
     def __getitem__(self, column: str) -> Any:
         """A column as a NumPy array of shape (events,).
 
         int is int64, float float64, bool bool, datetime datetime64[us] (UTC where the sender's were aware);
-        text and everything else are objects. Numbers and times are views into the frame. Where there is no
-        value (`mask`) floats are NaN, times NaT, texts None, numbers 0.
+        text and everything else are objects. Numbers and times of one frame are views into it. Where there is
+        no value (`mask`) floats are NaN, times NaT, texts None, numbers 0.
 
         Raises:
             KeyError: there is no such column.
         """
         np = numpy()
         _, kind, _, data, offsets, values = self._column(column)
-        start, stop = self._span.start - self._base, self._span.stop - self._base
+        rows = self._whole.rows
         if kind == BOOL:
-            return np.unpackbits(np.frombuffer(data, "u1"), bitorder="little")[start:stop].astype(bool)
+            return np.unpackbits(np.frombuffer(data, "u1"), bitorder="little")[rows].astype(bool)
         if kind == STRING:
             encoded = self.dictionary(column)
             return np.array([*encoded.categories, None], dtype=object)[encoded.codes]
         if kind == VALUE:
             ends = np.frombuffer(offsets, "<u4").tolist()
             out = np.empty(len(self), dtype=object)
-            out[:] = [unpack(values[ends[i] : ends[i + 1]]) for i in range(start, stop)]
+            out[:] = [unpack(values[ends[i] : ends[i + 1]]) for i in range(rows.start, rows.stop)]
             return out
-        return np.frombuffer(data, DTYPES[kind])[start:stop]
+        return np.frombuffer(data, DTYPES[kind])[rows]
 
     def mask(self, column: str) -> Any:
         """A bool array of shape (events,): True where the column has no value."""
@@ -85,8 +102,7 @@ class Batch(Generic[Row]):
             return np.array([value is None for value in self[column]], dtype=bool)
         if not len(validity):
             return np.zeros(len(self), dtype=bool)
-        bits = np.unpackbits(np.frombuffer(validity, "u1"), bitorder="little")
-        return bits[self._span.start - self._base : self._span.stop - self._base] == 0
+        return np.unpackbits(np.frombuffer(validity, "u1"), bitorder="little")[self._whole.rows] == 0
 
     def dictionary(self, column: str) -> Dictionary:
         """A text column's codes and categories. TypeError if it is none."""
@@ -94,7 +110,7 @@ class Batch(Generic[Row]):
         _, kind, validity, data, offsets, values = self._column(column)
         if kind != STRING:
             raise TypeError(f"column {column!r} is no text")
-        codes = np.frombuffer(data, "<i4")[self._span.start - self._base : self._span.stop - self._base]
+        codes = np.frombuffer(data, "<i4")[self._whole.rows]
         if len(validity):
             codes = np.where(self.mask(column), np.int32(-1), codes)
         ends = np.frombuffer(offsets, "<u4").tolist()
@@ -106,33 +122,37 @@ class Batch(Generic[Row]):
         """Names of the columns."""
         return list(self._columns)
 
-    def _column(self, name: str) -> tuple[str, int, Any, Any, Any, Any]:
+    def _column(self, name: str) -> Buffers:
         try:
             return self._columns[name]
         except KeyError:
             raise KeyError(f"no column {name!r}; there are {', '.join(self._columns)}") from None
 
     @cached_property
-    def _base(self) -> int:
-        """The row of the frame that the buffers begin with."""
-        return 0 if self._view.columnar else self._span.start
+    def _columns(self) -> dict[str, Buffers]:
+        return {column[0]: column for column in self._whole.columns}
 
     @cached_property
-    def _columns(self) -> dict[str, tuple[str, int, Any, Any, Any, Any]]:
-        """The buffers by name: the frame's own, or made of its rows."""
-        if self._view.columnar:
-            return {column[0]: column for column in self._view.columns()}
+    def _whole(self) -> Part:
+        """The buffers: a frame's own, or made of its rows, or joined of several frames'."""
+        parts = [self._part(span) for span in self._spans]
+        return parts[0] if len(parts) == 1 else Part(join(parts), slice(0, len(self)))
+
+    def _part(self, span: Span) -> Part:
+        if span.view.columnar:
+            return Part(span.view.columns(), slice(span.rows.start, span.rows.stop))
         from ttp.columns.arrays import columns_of  # noqa: PLC0415 - not for frames of columns
 
         fields = fields_of(self._row) if self._row is not None else ()
         names = [field.name for field in fields]
         given: dict[str, list[Any]] = {name: [] for name in names}
         defaults = {field.name: field.default for field in fields}
-        for args, kwargs in map(self._view.arguments, self._span):
+        for args, kwargs in map(span.view.arguments, span.rows):
             event = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
             for name, values in given.items():
                 values.append(event[name])
-        return {column.name: column.cut(0, len(self)) for column in columns_of(fields, given)}
+        count = len(span.rows)
+        return Part([column.cut(0, count) for column in columns_of(fields, given)], slice(0, count))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The Arrow PyCapsule stream: pyarrow, polars, pandas and DuckDB take a batch as a table (`ttp[columns]`)."""
@@ -150,36 +170,41 @@ class Batch(Generic[Row]):
     def _arrow(self) -> Any:
         from ttp.columns.arrow import record_batch  # noqa: PLC0415 - an extra
 
-        rows = len(self._view) if self._view.columnar else len(self)
-        whole = record_batch(list(self._columns.values()), rows)
-        return whole.slice(self._span.start - self._base, len(self))
+        (first, *more), rows = self._spans, self._whole.rows
+        count = len(first.view) if first.view.columnar and not more else len(self)
+        return record_batch(self._whole.columns, count).slice(rows.start, len(self))
 
     def tuples(self) -> list[tuple[Any, ...]]:
         """The events' fields in order of declaration, as sent."""
-        arguments = self._view.arguments
-        out = []
-        for row in self._span:
-            args, kwargs = arguments(row)
-            out.append((*args, *kwargs.values()) if kwargs else args)
-        return out
+        return [(*args, *kwargs.values()) if kwargs else args for args, kwargs in self._arguments()]
 
     def rows(self) -> list[Row]:
         """The events as objects of the row class."""
         if self._row is None:
             raise TypeError("this batch has no row class")
-        arguments = self._view.arguments
-        return [self._row(*args, **kwargs) for args, kwargs in map(arguments, self._span)]
+        return [self._row(*args, **kwargs) for args, kwargs in self._arguments()]
+
+    def _arguments(self) -> Iterator[tuple[tuple[Any, ...], dict[str, Any]]]:
+        return (span.view.arguments(row) for span in self._spans for row in span.rows)
 
     def task_id(self, row: int) -> str:
         """The id of an event's task: the idempotency key of its external effects."""
-        return str(self._task_id(self._span[row]))
+        position = row if row >= 0 else row + len(self)
+        for span in self._spans:
+            if 0 <= position < len(span.rows):
+                return str(span.task_id(span.rows[position]))
+            position -= len(span.rows)
+        raise IndexError(f"no row {row} in a batch of {len(self)}")
 
     def ranges(self) -> list[tuple[str, int, int]]:
         """The batch's task ids in order, as (`<queue>.<partition>.<origin>`, first index, last index)."""
-        prefix = self.task_id(0).rpartition(".")[0]
-        indices = [self._view.index(row) for row in self._span]
-        runs = groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0])
-        return [(prefix, (run := [index for _, index in group])[0], run[-1]) for _, group in runs]
+        out = []
+        for span in self._spans:
+            prefix = str(span.task_id(span.rows[0])).rpartition(".")[0]
+            indices = [span.view.index(row) for row in span.rows]
+            runs = groupby(enumerate(indices), key=lambda pair: pair[1] - pair[0])
+            out += [(prefix, (run := [index for _, index in group])[0], run[-1]) for _, group in runs]
+        return out
 
     def fail(self, rows: Iterable[int], reason: str, *, retry: bool = True) -> None:
         """Say that some events failed; when the handler returns, the others are done.

@@ -4,16 +4,21 @@ import threading
 from collections import deque
 
 from ttp.worker.job import Job
+from ttp.worker.join import Joiner
 
 
 class Hand:
     """Shared by the worker's own thread, its runners and the watchdog; the lock is never held across I/O.
 
+    Args:
+        joiner: keeps frames that wait for others.
+
     Attributes:
         room: set when a job is over.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, joiner: Joiner) -> None:
+        self._joiner = joiner
         self._lock = threading.Lock()
         self._waiting: deque[Job] = deque()
         self._suspects: deque[Job] = deque()
@@ -34,16 +39,32 @@ class Hand:
         with self._lock:
             self._known.discard(entry_id)
 
-    def add(self, job: Job) -> None:
-        """A job to be run; one that a worker died over is run alone."""
+    def add(self, job: Job, age: float) -> None:
+        """A job to be run, sent so many seconds ago; one that a worker died over is run alone."""
         with self._lock:
             self._jobs[id(job)] = job
-            (self._suspects if job.crashes else self._waiting).append(job)
+            if job.crashes:
+                self._suspects.append(job)
+            elif not self._joiner.add(job, age):
+                self._waiting.append(job)
 
-    def take(self) -> Job | None:
-        """The next job to run."""
+    @property
+    def ready(self) -> bool:
+        """Some job is to be run now."""
         with self._lock:
-            return self._waiting.popleft() if self._waiting else None
+            return bool(self._waiting) or self._joiner.ready(idle=True)
+
+    def take(self) -> list[Job]:
+        """The next job to run, or those to be run in one call; joins that are due come first."""
+        with self._lock:
+            jobs = self._joiner.take(idle=not self._waiting)
+            return jobs or ([self._waiting.popleft()] if self._waiting else [])
+
+    def join_wait(self, limit: float) -> float:
+        """A read goes out that may bring more for joins. Seconds until one is due, at most `limit`."""
+        with self._lock:
+            self._joiner.read()
+            return self._joiner.wait(limit)
 
     @property
     def suspect(self) -> Job | None:
@@ -61,7 +82,7 @@ class Hand:
         """All jobs that have not begun, or all but the next one to run alone."""
         with self._lock:
             spared = [self._suspects.popleft()] if spare and self._suspects else []
-            jobs = [*self._waiting, *self._suspects]
+            jobs = [*self._waiting, *self._suspects, *self._joiner.take_all()]
             self._waiting.clear()
             self._suspects.clear()
             self._suspects.extend(spared)
@@ -81,8 +102,9 @@ class Hand:
 
     @property
     def waiting(self) -> int:
-        """Jobs to run."""
-        return len(self._waiting)
+        """Jobs that have not begun."""
+        with self._lock:
+            return len(self._waiting) + len(self._joiner)
 
     @property
     def suspects(self) -> int:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ttp.policy import CircuitBreaker, RetryPolicy
 from ttp.tracing import Tracing
+from ttp.worker.join import Joining
 
 Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 """Makes what a worker process enters when it begins, and leaves when it ends."""
@@ -24,6 +25,7 @@ class Handler:
         row: makes the events of a batch handler.
         breaker: of the dependency it calls.
         max_events: most events in one call of a batch handler.
+        joining: how its frames are joined; None: each is handled by itself.
         tracing: makes a span of each run; None: none are made.
     """
 
@@ -36,5 +38,6 @@ class Handler:
     result_ttl: float
     row: Callable[..., Any] | None = None
     max_events: int = 4096
+    joining: Joining | None = None
     breaker: CircuitBreaker | None = None
     tracing: Tracing | None = None

@@ -2,11 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 
 from ttp.native import Queue, Slice
-from ttp.worker.batch_runner import run_batch
+from ttp.worker.batch_runner import Piece, run_batch, run_joined
 from ttp.worker.guard import Guard
 from ttp.worker.job import Job
 from ttp.worker.traced import span_of
@@ -17,6 +18,23 @@ MAX_SLICES = 1024  # of one frame
 RING = 16_384  # slices that may wait for a thread
 
 Relieve = Callable[[Job], None]
+
+
+def run_slices(parts: Sequence[Slice], relieve: Relieve) -> None:
+    """Run the slice of a job in this thread, or those of several jobs of a batch task in one call."""
+    if len(parts) == 1:
+        run_slice(parts[0].state, parts[0], relieve)
+        return
+    with ExitStack() as spans:
+        pieces = []
+        for part in parts:
+            job: Job = part.state
+            handler = job.handler
+            if handler.tracing is not None:
+                spans.enter_context(span_of(handler.tracing, job, part))
+            guard = None if handler.breaker is None else Guard(handler.breaker, job, part)
+            pieces.append(Piece(job, part, guard, range(part.next, part.stop)))
+        run_joined(pieces)
 
 
 def run_slice(job: Job, part: Slice, relieve: Relieve) -> None:
@@ -65,15 +83,22 @@ class ThreadRunner:
         for thread in self._threads:
             thread.start()
 
-    def start(self, job: Job) -> None:
-        """Queue all slices of a job."""
+    def start(self, jobs: Sequence[Job]) -> None:
+        """Queue all slices of a job, or several jobs as one call."""
+        if len(jobs) > 1:
+            self._push([part for job in jobs for part in job.cut_into(len(job.view))])
+            return
+        (job,) = jobs
         seconds = self._seconds_per_task.get(job.handler.name, SLICE_SECONDS / MAX_SLICE_ROWS)
         rows = min(MAX_SLICE_ROWS, max(1, int(SLICE_SECONDS / max(seconds, 1e-9))))
         if job.handler.kind == "batch":
             rows = job.handler.max_events
         for part in job.cut_into(max(rows, -(-len(job.view) // MAX_SLICES))):
-            if not self._queue.try_push(part):
-                raise RuntimeError("slice queue overflow")  # the fetch gate keeps far below
+            self._push([part])
+
+    def _push(self, parts: list[Slice]) -> None:
+        if not self._queue.try_push(parts):
+            raise RuntimeError("slice queue overflow")  # the fetch gate keeps far below
 
     @property
     def ring(self) -> tuple[int, int]:
@@ -92,19 +117,21 @@ class ThreadRunner:
     def _work(self) -> None:
         while True:
             try:
-                part: Slice = self._queue.pop()
+                parts: list[Slice] = self._queue.pop()
             except EOFError:
                 return
-            job: Job = part.state
-            begun, first = time.monotonic(), part.next
-            job.started = job.started or begun
-            run_slice(job, part, self._relieve)
-            if done := part.next - first:
-                mean = (time.monotonic() - begun) / done
-                old = self._seconds_per_task.get(job.handler.name, mean)
-                self._seconds_per_task[job.handler.name] = 0.8 * old + 0.2 * mean
-            if end_slice(job):
-                self._ended(job)
+            jobs: list[Job] = [part.state for part in parts]
+            begun, first = time.monotonic(), sum(part.next for part in parts)
+            for job in jobs:
+                job.started = job.started or begun
+            run_slices(parts, self._relieve)
+            if done := sum(part.next for part in parts) - first:
+                name, mean = jobs[0].handler.name, (time.monotonic() - begun) / done
+                old = self._seconds_per_task.get(name, mean)
+                self._seconds_per_task[name] = 0.8 * old + 0.2 * mean
+            for job in jobs:
+                if end_slice(job):
+                    self._ended(job)
 
 
 def end_slice(job: Job) -> bool:

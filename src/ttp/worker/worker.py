@@ -7,6 +7,7 @@ threads and coroutines are committed by the committer's thread; it shares a seco
 
 import contextlib
 import logging
+import math
 import os
 import secrets
 import socket
@@ -31,11 +32,12 @@ from ttp.worker.hand import Hand
 from ttp.worker.handler import Handler
 from ttp.worker.inbox import Inbox
 from ttp.worker.job import Job
+from ttp.worker.join import Joiner
 from ttp.worker.line import Line
 from ttp.worker.observer import Observer
 from ttp.worker.recovery import Recovery
 from ttp.worker.report import Reporter
-from ttp.worker.runners import ThreadRunner, run_slice
+from ttp.worker.runners import ThreadRunner, run_slices
 from ttp.worker.scoreboard import Layout, Scoreboard, Slot
 from ttp.worker.stats import Stats
 from ttp.worker.watchdog import Watchdog
@@ -103,7 +105,7 @@ class Worker:
         self._gates = gates(handlers, queues)
         self._overdue = overdue
         self._closed = threading.Event()
-        self._hand = Hand()
+        self._hand = Hand(Joiner(clock, patient=not settings.burst))
         self._stopping = False
         self._turn = 0
         self._engaged = False  # this thread runs a handler, and takes nothing meanwhile
@@ -200,13 +202,12 @@ class Worker:
             self._drain()
         elif self._hand.suspects:
             self._run_suspect()
-        elif self._hand.waiting:
+        elif self._hand.ready:
             if self._worth_a_prefetch() and self._has_room() and not self._wire.fetching:
                 self._fetch(block_ms=None)
             elif self._wire.unsent_age > COMMIT_DELAY:
                 self._wire.send()
-            if (job := self._hand.take()) is not None:
-                self._start(job)
+            self._start(self._hand.take())
         elif self._wire.fetching:
             self._wire.read()
         elif self._recovery.due:
@@ -218,7 +219,7 @@ class Worker:
             self._adopt_at = time.monotonic() + ADOPT
             self._recovery.adopt()
         else:
-            self._fetch(block_ms=BURST_BLOCK_MS if self._settings.burst else IDLE_BLOCK_MS)
+            self._fetch(block_ms=self._idle_ms())
             self._wire.read()
 
     def _drain(self) -> None:
@@ -234,29 +235,39 @@ class Worker:
             self._commit(job)
         self._wire.settle()
 
-    def _start(self, job: Job) -> None:
-        """Run a job here, or hand it to threads or the event loop."""
-        if not admit(job):
-            job.cut_into(len(job.view))
-            self._commit(job)
+    def _start(self, jobs: Sequence[Job]) -> None:
+        """Run a job, or several in one call, here; or hand them to threads or the event loop."""
+        jobs = [job for job in jobs if self._admit(job)]
+        if not jobs:
             return
         self._watchdog.busy()
-        age_us = self._committer.now_ms() * 1000 - job.view.created_at
-        self.stats.started(job, age_us)
-        if job.handler.kind == "async":
+        now_us = self._committer.now_ms() * 1000
+        for job in jobs:
+            self.stats.started(job, now_us - job.view.created_at)
+        if jobs[0].handler.kind == "async":
             assert self._coroutines is not None
-            self._coroutines.start(job)
+            self._coroutines.start(jobs[0])
         elif self._threads is not None:
-            self._threads.start(job)
+            self._threads.start(jobs)
         else:
-            begun = job.started = time.monotonic()
+            begun = time.monotonic()
+            for job in jobs:
+                job.started = begun
             self._engaged = True
-            (part,) = job.cut_into(len(job.view))
-            run_slice(job, part, self._committer.relieve)
+            run_slices([part for job in jobs for part in job.cut_into(len(job.view))], self._committer.relieve)
             self._engaged = False
-            seconds = time.monotonic() - begun
+            seconds = (time.monotonic() - begun) / len(jobs)
             self._frame_seconds += (seconds - self._frame_seconds) * 0.2
-            self._commit(job)
+            for job in jobs:
+                self._commit(job)
+
+    def _admit(self, job: Job) -> bool:
+        """Let the job's breaker decide; where no row may run now, the frame is put off."""
+        if admit(job):
+            return True
+        job.cut_into(len(job.view))
+        self._commit(job)
+        return False
 
     def _surrender(self) -> None:
         """A handler is slow: what waits behind it in this worker is for others (watchdog's thread)."""
@@ -284,7 +295,7 @@ class Worker:
             ours = self._committer.hold(job)
             self._hand.take_suspect()
             if ours:
-                self._start(job)
+                self._start([job])
             self._wire.settle()
             while not job.over and not self._stopping:
                 self._pause()
@@ -310,6 +321,11 @@ class Worker:
         careful = time.monotonic() < self._careful_until or any(gate.state != "closed" for gate in gates.values())
         count = 1 if careful else max(1, min(FETCH, int(FETCH_SECONDS / max(self._frame_seconds, 1e-6))))
         self._wire.fetch(streams, count=count, block_ms=block_ms)
+
+    def _idle_ms(self) -> int | None:
+        """How long a read may block: until a join is due; None: not at all."""
+        limit = BURST_BLOCK_MS if self._settings.burst else IDLE_BLOCK_MS
+        return math.ceil(self._hand.join_wait(limit / 1000) * 1000) or None
 
     def _worth_a_prefetch(self) -> bool:
         """What is in hand takes longer than a round trip, and not so long that others had better have the rest."""
@@ -354,7 +370,7 @@ class Worker:
             opened = self._inbox.open(entry, self._streams[entry.stream], now_ms)
             if isinstance(opened, Job):
                 opened.cancelled = cancelled.get(opened.view.origin, frozenset())
-                self._hand.add(opened)
+                self._hand.add(opened, (now_ms - opened.view.created_at // 1000) / 1000)
             else:
                 self._wire.commit(Commit(opened, entry.id))
 
