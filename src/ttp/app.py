@@ -7,14 +7,15 @@ import weakref
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, Self, TypeVar, get_args, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, get_args, overload
 
 from ttp.coordination.keys import Keys, check_name
 from ttp.coordination.levels import Durability, check_durability
+from ttp.decorator import Decorator, TaskDecorator, returned
 from ttp.native import TaskHandle
-from ttp.native.types import argument_converter, converter
+from ttp.native.types import argument_converter
 from ttp.policy import CircuitBreaker, Clock, RetryPolicy
-from ttp.producer import BatchTask, LocalTask, Producer, Task
+from ttp.producer import BatchTask, Producer, Task
 from ttp.producer.counts import SendingCounts
 from ttp.producer.keeper import Fsync
 from ttp.producer.producer import OnFull
@@ -40,27 +41,6 @@ Row = TypeVar("Row")
 QUEUE_LIMIT = 1 << 30  # bytes
 STORE_LIMIT = 1 << 30  # bytes
 STORE_LEAST = 4 << 20  # bytes: the largest frame, and a segment more, which is freed as a whole
-
-
-class TaskDecorator(Protocol):
-    """`@app.task` and `@app.task(...)`."""
-
-    @overload
-    def __call__(self, function: Callable[P, Awaitable[R]], /) -> LocalTask[P, R]: ...
-    @overload
-    def __call__(self, function: Callable[P, R], /) -> LocalTask[P, R]: ...
-    @overload
-    def __call__(
-        self,
-        *,
-        name: str | None = None,
-        queue: str = "default",
-        priority: Priority = "normal",
-        timeout: float | None = None,
-        retry: RetryPolicy | None = None,
-        result_ttl: float | None = None,
-        breaker: CircuitBreaker | None = None,
-    ) -> "TaskDecorator": ...
 
 
 class App:
@@ -193,43 +173,7 @@ class App:
             result_ttl: seconds that outcomes are kept; default: the app's.
             breaker: of the dependency that the handler calls; while it is open, calls are put off.
         """
-        return self._decorate
-
-    def _decorate(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-        if function is None:
-            return lambda f: self._register(f, **options)
-        return self._register(function, **options)
-
-    def _register(
-        self,
-        function: Callable[..., Any],
-        *,
-        name: str | None = None,
-        queue: str = "default",
-        priority: Priority = "normal",
-        timeout: float | None = None,
-        retry: RetryPolicy | None = None,
-        result_ttl: float | None = None,
-        breaker: CircuitBreaker | None = None,
-    ) -> LocalTask[..., Any]:
-        ttl = self._result_ttl if result_ttl is None else result_ttl
-        if timeout is not None and timeout <= 0:
-            raise ValueError(f"timeout must be positive, not {timeout}")
-        handler = Handler(
-            name=name or function.__qualname__,
-            queue=check_name("queue", queue),
-            function=argument_converter(function) or function,
-            kind="async" if inspect.iscoroutinefunction(function) else "sync",
-            retry=retry or self._retry,
-            timeout=timeout,
-            result_ttl=ttl,
-            breaker=breaker,
-            tracing=self._tracing,
-        )
-        self._add(handler)
-        signature = inspect.signature(function)
-        target = self._target(handler.name, queue, signature, ttl, priority, _returned(function))
-        return LocalTask(target, function)
+        return Decorator(self._retry, self._result_ttl, self._tracing, self._add, self._target)
 
     def batch(
         self,
@@ -300,7 +244,7 @@ class App:
         function = name_or_signature
         signature = inspect.signature(function)
         name = function.__qualname__
-        return Task(self._target(name, queue, signature, self._result_ttl, "normal", _returned(function)))
+        return Task(self._target(name, queue, signature, self._result_ttl, "normal", returned(function)))
 
     def _add(self, handler: Handler) -> None:
         if handler.name in self._handlers:
@@ -433,9 +377,3 @@ def _signing(key: "bytes | SigningKeys | None") -> "SigningKeys | None":
     if key is None:
         return SigningKeys.from_environment()
     return SigningKeys({1: key}) if isinstance(key, bytes) else key
-
-
-def _returned(function: Callable[..., Any]) -> Callable[[Any], Any] | None:
-    """What makes the annotated return type out of a result that arrived."""
-    annotation = inspect.signature(function, eval_str=False).return_annotation
-    return None if annotation in (inspect.Signature.empty, None) else converter(annotation)
