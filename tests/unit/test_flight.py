@@ -19,11 +19,12 @@ from ttp.worker.job import Job
 NOW_MS = 1_700_000_000_000
 
 
-def job_of(fid: int, fails: frozenset[int] = frozenset()) -> Job:
+def job_of(fid: int, fails: frozenset[int] = frozenset(), index: Sequence[int] | None = None) -> Job:
     """A job of ten tasks that has run; some were refused for good."""
     frame = encode_frame(
         [encode_row([n]) for n in range(10)],
         name="t", queue="q", fid=fid, producer=bytes(12), created_at=NOW_MS * 1000,
+        origin=0 if index is None else 7, index=index,
     )  # fmt: skip
 
     def function(n: int) -> None:
@@ -90,6 +91,14 @@ def test_a_leg_has_the_times_and_outcomes() -> None:
     assert [at - NOW_MS for at in times] == [0, 100, 350, 850, 900]
     assert leg.outcomes == {"done": [[0, 3], [5, 10]], "dead": [[3, 5]]}
     assert [leg.outcome(n) for n in (2, 3, 4, 5, 9, 10)] == ["done", "dead", "dead", "done", "done", None]
+
+
+def test_a_leg_of_a_derived_frame_has_the_indices_of_its_origin() -> None:
+    recorder = FlightRecorder("w")
+    commit(recorder, job_of(8, frozenset({3, 4}), index=[10, 11, 12, 20, 22, 23, 40, 41, 43, 44]), 2000)
+    (leg,) = recorded(recorder)
+    assert leg.origin == 7
+    assert leg.outcomes == {"done": [[10, 13], [23, 24], [40, 42], [43, 45]], "dead": [[20, 21], [22, 23]]}
 
 
 def test_what_cannot_be_sent_waits_and_is_bounded() -> None:

@@ -190,7 +190,7 @@ def _place_retries(job: Job, out: Draft, rows: Sequence[int], fid: Callable[[], 
     """Delayed frames; dues are rounded up to 10 ms, or coarser where that makes too many groups."""
     if not rows:
         return
-    due_of = {row: job.failures[row].due_ms or 0 for row in rows}
+    due_of = {row: job.failures[row].due_ms or 0 for row in sorted(rows)}
     spread = max(due_of.values()) - min(due_of.values())
     step = max(10, -(-spread // RETRY_GROUPS))
     groups: dict[int, list[int]] = {}

@@ -1,5 +1,6 @@
 """The flight recorder: when which tasks were read, run and committed, by whom, and what came of them."""
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
@@ -81,7 +82,7 @@ class FlightRecorder:
         read, started, finished = (
             now_ms - round((now - at) * 1000) for at in (job.read_at, job.started or now, job.drafted_at)
         )
-        outcomes = {name: _ranges(_indices(job, drafted, code)) for name, code in _OUTCOMES.items()}
+        outcomes = {name: _ranges(job, drafted, code) for name, code in _OUTCOMES.items()}
         leg = Leg(
             view.origin, view.name, view.attempt, self._worker, view.created_at // 1000, read, started, finished,
             now_ms, {name: ranges for name, ranges in outcomes.items() if ranges},
@@ -102,24 +103,29 @@ class FlightRecorder:
             raise
 
 
-def _indices(job: Job, drafted: Draft, code: int) -> Iterable[int]:
-    for first, outcomes in drafted.ended:
-        at = outcomes.find(code)
-        while at >= 0:
-            yield job.view.index(first + at)
-            at = outcomes.find(code, at + 1)
-
-
-def _ranges(indices: Iterable[int]) -> list[list[int]]:
+def _ranges(job: Job, drafted: Draft, code: int) -> list[list[int]]:
+    """Where the tasks of an outcome are. A run of rows is one step, since most frames are all one run."""
     out: list[list[int]] = []
-    for index in indices:
-        if out and out[-1][1] == index:
-            out[-1][1] += 1
-        elif len(out) < RANGES:
-            out.append([index, index + 1])
-        else:
-            break
+    for first, outcomes in drafted.ended:
+        for run in re.finditer(re.escape(bytes([code])) + b"+", outcomes):
+            for start, after in _unbroken(job.view.index, first + run.start(), first + run.end()):
+                if out and out[-1][1] == start:
+                    out[-1][1] = after
+                elif len(out) < RANGES:
+                    out.append([start, after])
+                else:
+                    return out
     return out
+
+
+def _unbroken(index: Callable[[int], int], first: int, after: int) -> Iterable[tuple[int, int]]:
+    """The ranges of indices that rows stand for: indices rise with the rows, with gaps in derived frames."""
+    low, high = index(first), index(after - 1)
+    if high - low == after - 1 - first:
+        yield low, high + 1
+    else:
+        for row in range(first, after):
+            yield index(row), index(row) + 1
 
 
 def legs_of(call: Callable[[Command], Any], keys: Keys, origin: int, index: int) -> list[Leg]:
