@@ -28,8 +28,8 @@ from ttp.policy import Clock
 from ttp.worker.draft import command, draft
 from ttp.worker.job import Job
 
-ROWS = 1_200  # tasks of a frame: nearly 32 KiB
-FRAMES = 1_000
+ROWS = 2_400  # tasks of a frame: nearly 64 KiB
+FRAMES = 500
 AT_ONCE = 8  # frames that a read brings at most
 
 

@@ -1,11 +1,11 @@
-"""A block of 32 KiB: taken from the pool for a frame and given back, beside memory that is asked for each time."""
+"""A block of 64 KiB: taken from the pool for a frame and given back, beside memory that is asked for each time."""
 
 from types import ModuleType
 
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-BLOCK = 32 * 1024
+BLOCK = 64 * 1024
 
 
 @pytest.mark.benchmark(group="pool: open a frame of one task, seal it, give its block back")

@@ -60,7 +60,7 @@ PyObject* Decoder::keyword() {
   Token token;
   if (!next(token)) return nullptr;
   if (token.type != Type::Str) return raise_corrupt("keyword is not a string");
-  return short_key(token);
+  return short_text(token);
 }
 
 bool Decoder::end_row() {
@@ -81,7 +81,7 @@ PyObject* Decoder::value(size_t depth) {
       return token.u <= INT64_MAX ? PyLong_FromLongLong(static_cast<long long>(token.u))
                                   : PyLong_FromUnsignedLongLong(token.u);
     case Type::Float: return PyFloat_FromDouble(token.f);
-    case Type::Str: return text(token);
+    case Type::Str: return short_text(token);
     case Type::Bin:
       return PyBytes_FromStringAndSize(reinterpret_cast<const char*>(token.data), static_cast<Py_ssize_t>(token.size));
     case Type::Ext: return ext(token);
@@ -99,8 +99,9 @@ PyObject* Decoder::text(const Token& token) {
   return raise_corrupt("string is not UTF-8");
 }
 
-// Map keys repeat from row to row: the last of each hash is kept. They are immutable, so sharing is safe.
-PyObject* Decoder::short_key(const Token& token) {
+// Map keys and names of devices repeat from row to row: the last of each hash is kept. Strings are immutable, so
+// sharing is safe.
+PyObject* Decoder::short_text(const Token& token) {
   if (token.size == 0 || token.size > 32) return text(token);
   uint32_t hash = token.size;
   for (uint32_t i = 0; i < token.size; ++i) {
@@ -123,7 +124,7 @@ PyObject* Decoder::key(size_t depth) {
   msgpack::Reader ahead = in_;
   if (ahead.next(token) && token.type == Type::Str) {
     in_ = ahead;
-    return short_key(token);
+    return short_text(token);
   }
   return value(depth);
 }

@@ -28,7 +28,7 @@ class Decoder {
  private:
   PyObject* value(size_t depth);
   PyObject* text(const msgpack::Token& token);
-  PyObject* short_key(const msgpack::Token& token);
+  PyObject* short_text(const msgpack::Token& token);
   PyObject* key(size_t depth);
   PyObject* array(size_t size, size_t depth);
   PyObject* map(size_t size, size_t depth);

@@ -29,7 +29,7 @@ struct State {
   PyTypeObject* route = nullptr;
   PyTypeObject* slice = nullptr;
 
-  // Short ASCII map keys seen lately, by hash.
+  // Short ASCII strings seen lately, by hash.
   std::array<PyObject*, 512> keys{};
   // Dead TaskHandles, linked through their owner field.
   PyObject* free_handles = nullptr;

@@ -263,6 +263,7 @@ def _command(binary: ServerBinary, place: _Place) -> list[str]:
         "appendonly": "yes",
         "appendfsync": "everysec",
         "aof-use-rdb-preamble": "no",  # so that other servers can read it
+        "auto-aof-rewrite-min-size": "512mb",  # at full rate the default, 64 MB, has it fork more than once a second
         "save": "",
         "maxmemory-policy": "noeviction",
         "daemonize": "no",

@@ -32,8 +32,8 @@ OnFull = Literal["block", "error", "drop_oldest", "store"]
 
 log = logging.getLogger("ttp.producer")
 
-BLOCK_SIZE = 32 * 1024
-BLOCKS = 256  # 8 MiB of frames not yet accepted: the resend buffer, and the backpressure
+BLOCK_SIZE = 64 * 1024
+BLOCKS = 128  # 8 MiB of frames not yet accepted: the resend buffer, and the backpressure
 MOST_PUSHED = 64  # frames of a chain that wait for acceptance, above which no frame of columns is added
 PARTIAL_WINDOW = 2  # unanswered frames above which partial ones are not sent: they would pile up as they are
 IDLE_DRAIN = 0.005  # seconds after which the flusher takes the replies nobody waits for

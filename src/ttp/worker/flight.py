@@ -107,8 +107,8 @@ def _ranges(job: Job, drafted: Draft, code: int) -> list[list[int]]:
     """Where the tasks of an outcome are. A run of rows is one step, since most frames are all one run."""
     out: list[list[int]] = []
     for first, outcomes in drafted.ended:
-        for run in re.finditer(re.escape(bytes([code])) + b"+", outcomes):
-            for start, after in _unbroken(job.view.index, first + run.start(), first + run.end()):
+        for low, high in _runs(outcomes, code):
+            for start, after in _unbroken(job.view.index, first + low, first + high):
                 if out and out[-1][1] == start:
                     out[-1][1] = after
                 elif len(out) < RANGES:
@@ -116,6 +116,13 @@ def _ranges(job: Job, drafted: Draft, code: int) -> list[list[int]]:
                 else:
                     return out
     return out
+
+
+def _runs(outcomes: bytes, code: int) -> Iterable[tuple[int, int]]:
+    if outcomes.count(code) == len(outcomes):
+        yield 0, len(outcomes)
+    elif code in outcomes:
+        yield from (run.span() for run in re.finditer(re.escape(bytes([code])) + b"+", outcomes))
 
 
 def _unbroken(index: Callable[[int], int], first: int, after: int) -> Iterable[tuple[int, int]]:
