@@ -92,11 +92,13 @@ class Bench:
         return time.monotonic()
 
     @contextmanager
-    def worker(self, *options: str, backend: str = "native", **environment: str) -> Iterator[psutil.Process]:
+    def worker(
+        self, *options: str, backend: str = "native", python: str | Path = sys.executable, **environment: str
+    ) -> Iterator[psutil.Process]:
         """A running, connected worker of the workload; it is stopped at the end."""
         with self._worker_log.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "ttp", "worker", "workload:app", *options],
+                [python, "-m", "ttp", "worker", "workload:app", *options],
                 env=self.environment(backend) | environment,
                 cwd=HERE,
                 stdout=log,

@@ -3,6 +3,7 @@
 from typing import Any
 
 import memory_parts
+import plain
 import psutil
 from harness import Bench, Role
 
@@ -12,9 +13,9 @@ MB = 1e6
 
 
 def worker(bench: Bench, count: int, rounds: int = 5) -> dict[str, Any]:
-    """Resident megabytes of a worker at the start and after each round of tasks."""
+    """Resident megabytes of a worker in a plain environment, at the start and after each round of tasks."""
     bench.fresh()
-    with bench.worker() as process:
+    with bench.worker(python=plain.python(), PYTHONPATH=plain.PATH) as process:
         started = _resident(process)
         after = []
         for turn in range(rounds):

@@ -1,11 +1,11 @@
 """Milliseconds until something works: `import ttp`, a program's first submit, a worker's first task."""
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+import plain
 from harness import HERE, Bench, Role
 
 FIRST = "from workload import app, noop; noop.submit('pump-1', 0, 0.0); app.close()"
@@ -16,6 +16,7 @@ def measure(bench: Bench, runs: int = 15) -> dict[str, Any]:
 
     `interpreter` is one that imports nothing, `import_ttp` what the import adds to it, `first_submit` a whole program
     that submits one task, `first_task` from the start of `ttp worker` until a task that was waiting for it is done.
+    All but the last in a plain environment.
     """
     bare = _median(lambda: _program("pass", bench), runs)
     return {
@@ -27,8 +28,9 @@ def measure(bench: Bench, runs: int = 15) -> dict[str, Any]:
 
 
 def _program(code: str, bench: Bench) -> float:
+    where, python = bench.environment() | {"PYTHONPATH": plain.PATH}, plain.python()
     begun = time.perf_counter()
-    subprocess.run([sys.executable, "-c", code], check=True, env=bench.environment(), cwd=HERE)
+    subprocess.run([python, "-c", code], check=True, env=where, cwd=HERE)
     return time.perf_counter() - begun
 
 

@@ -50,7 +50,7 @@ log = logging.getLogger("ttp.worker")
 
 IDLE_BLOCK_MS = 250
 BURST_BLOCK_MS = 20
-FETCH = 32  # frames of a stream in one read, while frames take little time
+FETCH = 16  # frames of a stream in one read, while frames take little time: 1 MiB
 FETCH_SECONDS = 0.01  # of work in one read
 PREFETCH_SECONDS = 0.0002  # of work in hand, above which the next read goes out before it
 COMMIT_DELAY = 0.001  # seconds a commit may wait for the next turn
