@@ -21,6 +21,7 @@ import micro_results
 import results
 import scaling
 import stages
+import stalls
 import startup
 import throughput
 import workloads
@@ -51,6 +52,7 @@ def steps(bench: Bench, tasks: int, *, full: bool) -> dict[str, Callable[[], Any
         "startup": lambda: startup.measure(bench),
         "throughput": lambda: throughput.measure(bench, tasks),
         "columns": lambda: columns.measure(bench, tasks * 5),
+        "stalls": stalls.measure,
         "latency": lambda: latency.measure(bench, held),
         "results": lambda: results.measure(bench, tasks // 5),
         "memory": lambda: memory.measure(bench, tasks * 10),

@@ -66,6 +66,11 @@ def _worker_memory(run: Run) -> str:
     return f"{worker['start']:.1f} → {worker['after'][-1]:.1f}"
 
 
+def _stalls(run: Run) -> str:
+    seen = run.get("stalls")
+    return f"{seen['share']:.1%} of the time, up to {seen['longest']:.1f} ms" if seen else ""
+
+
 def _times_by_hand(run: Run) -> float:
     return float(run["throughput"]["native"]["rate"] / run["throughput"]["baseline"]["rate"])
 
@@ -145,6 +150,12 @@ LINES = [
     ),
     _latency(100_000, 0.3),
     _latency(1_000_000, 1.0),
+    Line(
+        "… the machine: a core stands still > 0.5 ms",
+        "",
+        lambda _: True,
+        _stalls,
+    ),
     Line(
         "submit, p50, ms",
         "≤ 0.15",
