@@ -31,7 +31,7 @@ def test_what_a_worker_tells_of_itself(any_server: Server, browser: Browser) -> 
         app.remote("none").submit()
         connection = app.open_connection(5)
         worker = "w" + EVIL + CONTROL
-        connection.call("HSET", app.keys("default").workers, worker, "1", f"@{worker}", json.dumps(report))
+        connection.call("HSET", app.keys("default").workers, worker, "1", f"@{worker}", json.dumps(report), "no", EVIL)
         connection.close()
         shown = page.state(lambda state: state.get("breakers") and state["workers"])
         assert len(json.dumps(shown)) < 5000

@@ -57,7 +57,7 @@ def workers(connection: Connection, queues: Sequence[Keys]) -> list[WorkerSeen]:
     out = []
     for keys, fields in zip(queues, hashes, strict=True):
         told = {name.decode(errors="replace"): value for name, value in pairs(checked(fields)).items()}
-        for name in sorted(name for name in told if not name.startswith("@")):
+        for name in sorted(name for name, beats in told.items() if not name.startswith("@") and beats.isdigit()):
             connected = None if names is None else name in names
             out.append(WorkerSeen(name, keys, int(told[name]), connected, _report(told.get(f"@{name}"))))
     return out
