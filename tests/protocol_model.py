@@ -13,9 +13,10 @@ from typing import Any
 
 from faulty_server import FaultyServer, Shadow
 from real_server import Server
-from ttp.coordination import commands
-from ttp.coordination.commands import Command, DeadEntry, Entry, Placement, Results
+from ttp.coordination import commands, dead_frames
+from ttp.coordination.commands import Command, Entry, Placement, Results
 from ttp.coordination.keys import Keys
+from ttp.coordination.records import DeadEntry
 
 DAY = 86_400_000
 WHOLE = 10**15  # a limit that nothing meets
@@ -229,7 +230,7 @@ class Model:
     def exhume(self, send: Send, *, everything: bool = False) -> None:
         """Look at the dead, and give some of a frame's tasks another chance; perhaps somebody did before."""
         if everything or not self.graveyard or self.rng.random() < 0.5:
-            self.graveyard = commands.dead_entries(self.call(commands.dead_page(self.keys)) or [])
+            self.graveyard = dead_frames.entries(self.call(dead_frames.page(self.keys)) or [])
         if not self.graveyard:
             return
         dead = self.rng.choice(self.graveyard)
@@ -237,7 +238,7 @@ class Model:
         revived = tasks if everything else self.rng.sample(tasks, self.rng.randint(1, len(tasks)))
         rest = [task for task in tasks if task not in revived]
         fid = self.new_fid()
-        command = commands.bury(
+        command = dead_frames.bury(
             self.keys,
             entry_id=dead.id,
             rest=frame_of(self.new_fid(), origin, rest) if rest else b"",
@@ -247,7 +248,7 @@ class Model:
             revive_tasks=len(revived),
         )
         if (reply := send(command)) is not None:
-            self.stats[f"bury {commands.bury_reply(reply)[0]}"] += 1
+            self.stats[f"bury {dead_frames.bury_reply(reply)[0]}"] += 1
 
     def tick(self, worker: Worker, offset_ms: int) -> None:
         self.call(commands.tick(self.keys, consumer=worker.name, offset_ms=offset_ms))

@@ -20,6 +20,7 @@ from ttp.producer.counts import SendingCounts
 from ttp.producer.keeper import Fsync
 from ttp.producer.producer import OnFull
 from ttp.producer.task import Target
+from ttp.producer.window import RESEND_LIMIT, RESEND_SECONDS
 from ttp.results import ResultOwner, ResultReader
 from ttp.task import PRIORITIES, Priority, TaskId
 from ttp.tracing import Tracing
@@ -61,6 +62,8 @@ class App:
         store_limit: bytes on disk; above that `emit` waits, and then raises QueueFull.
         store_fsync: when what is stored survives a power cut: "always" at once, "everysec" within about a second,
             "never" when the system gets round to it. It survives the process in any case.
+        resend_seconds, resend_limit: how long, and how many bytes of, accepted frames are kept, to be sent again should
+            the server go back behind them in a failover; time without an answer does not count. 0 keeps none.
         submit_timeout: seconds `submit` waits for acceptance.
         queue_limit: bytes that a queue may hold; above that it takes no more. Delayed and dead tasks count.
         queue_tasks: likewise tasks; None: as many as there is room for.
@@ -91,6 +94,8 @@ class App:
         store_fsync: Fsync = "everysec",
         producer: str | None = None,
         durability: "Durability" = "memory",
+        resend_seconds: float = RESEND_SECONDS,
+        resend_limit: int = RESEND_LIMIT,
         signing_key: "bytes | SigningKeys | None" = None,
         tracing: bool = False,
     ) -> None:
@@ -99,6 +104,8 @@ class App:
             raise ValueError(f"on_full must be one of {', '.join(get_args(OnFull))}, not {on_full!r}")
         if queue_limit < 1 or (queue_tasks is not None and queue_tasks < 1):
             raise ValueError("queue_limit and queue_tasks must be at least 1")
+        if resend_seconds < 0 or resend_limit < 0:
+            raise ValueError("resend_seconds and resend_limit must be at least 0: 0 keeps no accepted frame")
         if store_limit < STORE_LEAST:
             raise ValueError(f"store_limit must be at least {STORE_LEAST:,} bytes: room for the largest frames")
         if store_fsync not in get_args(Fsync):
@@ -128,6 +135,8 @@ class App:
             clock=self.clock,
             open_store=partial(self._open_store, store, store_limit, store_fsync),
             name=producer,
+            resend_seconds=resend_seconds,
+            resend_limit=resend_limit,
         )
         self._reader = ResultReader(
             open_connection=self.open_connection,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ttp.coordination import commands
+from ttp.coordination import commands, dead_frames
 from ttp.coordination.keys import Keys
 from ttp.coordination.records import DeadEntry
 from ttp.errors import CorruptFrame, TtpError
@@ -63,7 +63,7 @@ def dead_letters(keys: Keys, call: Call) -> Iterator[DeadLetter]:
     """All dead tasks of a queue, oldest first, read page by page."""
     last = "-"
     while True:
-        page = commands.dead_entries(call(commands.dead_page(keys, after=last, count=PAGE)))
+        page = dead_frames.entries(call(dead_frames.page(keys, after=last, count=PAGE)))
         if not page:
             return
         for entry in page:
@@ -108,7 +108,7 @@ class _Entry:
             raise TtpError("this task is no longer dead: it was retried or dropped")
         rest = [r for r in self._rows if r != row]
         fid = new_fid()
-        say = commands.bury(
+        say = dead_frames.bury(
             self._keys,
             entry_id=self._id,
             rest=view.derive(rest, fid=new_fid()) if view is not None and rest else b"",
@@ -119,7 +119,7 @@ class _Entry:
             revive_tasks=1,
             priority=view.priority if view is not None else 1,
         )
-        status, rest_id = commands.bury_reply(self._call(say))
+        status, rest_id = dead_frames.bury_reply(self._call(say))
         if status != "OK":
             raise TtpError("this task is no longer dead: another retried or dropped it")
         self._id, self._rows = rest_id, rest

@@ -219,8 +219,8 @@ MUTANTS = [
     ),
     Mutant(
         "producer/owned.py",
-        "            self.owner = None",
-        "            pass",
+        "        self._sent = 0\n        self.owner = None",
+        "        self._sent = 0",
         _STORED + "test_a_server_that_has_lost_the_owner_is_asked_again",
     ),
     Mutant(

@@ -8,7 +8,7 @@ import redis
 
 from real_server import Server
 from script_queue import DAY, FRAME, PRODUCER, Queue, ready
-from ttp.coordination import commands
+from ttp.coordination import commands, dead_frames
 from ttp.coordination.commands import Placement, Results
 from ttp.coordination.connection import ReplyError
 from ttp.errors import ServerRefused
@@ -178,14 +178,14 @@ class TestClaim:
 class TestBury:
     def _dead(self, queue: Queue) -> str:
         queue.commit(queue.deliver(), Placement("dead", b"dead", 14, 2, 1, errors=b"why"), dead=2)
-        (dead,) = commands.dead_entries(queue.run(commands.dead_page(queue.keys)))
+        (dead,) = dead_frames.entries(queue.run(dead_frames.page(queue.keys)))
         return dead.id
 
     def _bury(self, queue: Queue, entry_id: str) -> tuple[str, str]:
         rest = bytes(16) + (77).to_bytes(8, "little") + b"rest"
-        return commands.bury_reply(
+        return dead_frames.bury_reply(
             queue.run(
-                commands.bury(
+                dead_frames.bury(
                     queue.keys,
                     entry_id=entry_id,
                     rest=rest,
@@ -205,13 +205,13 @@ class TestBury:
         status, rest_id = self._bury(queue, entry_id)
         assert (status, rest_id[-3:]) == ("OK", "-77")
         assert self._bury(queue, entry_id) == ("GONE", "")
-        page = commands.dead_entries(queue.run(commands.dead_page(queue.keys)))
+        page = dead_frames.entries(queue.run(dead_frames.page(queue.keys)))
         assert [(dead.id, dead.tasks, dead.errors) for dead in page] == [(rest_id, 1, b"still")]
-        assert commands.dead_entries(queue.run(commands.dead_page(queue.keys, after=rest_id))) == []
+        assert dead_frames.entries(queue.run(dead_frames.page(queue.keys, after=rest_id))) == []
         assert [(entry.stream, entry.frame) for entry in queue.read()] == [(queue.keys.stream(0), b"revived")]
         assert (queue.stats.tasks, queue.stats.bytes) == (1, len(b"revived" + bytes(24) + b"rest" + b"still"))
-        drop = commands.bury(queue.keys, entry_id=rest_id)
-        assert commands.bury_reply(queue.run(drop)) == ("OK", "")
+        drop = dead_frames.bury(queue.keys, entry_id=rest_id)
+        assert dead_frames.bury_reply(queue.run(drop)) == ("OK", "")
         assert (queue.stats.dead_frames, queue.stats.bytes) == (0, len(b"revived"))
         assert queue.connection.call("HGET", queue.keys.counters, "parked") == b"0"
 
@@ -258,8 +258,8 @@ def test_scripts_touch_declared_keys_only(queue: Queue, server: Server) -> None:
         queue.tick()
         queue.claim(queue.keys.held, "worker-1")
         queue.claim(queue.keys.held, "worker-1")
-        (dead,) = commands.dead_entries(queue.run(commands.dead_page(queue.keys)))
-        queue.run(commands.bury(queue.keys, entry_id=dead.id, revive=b"revived", revive_fid=1, revive_tasks=1))
+        (dead,) = dead_frames.entries(queue.run(dead_frames.page(queue.keys)))
+        queue.run(dead_frames.bury(queue.keys, entry_id=dead.id, revive=b"revived", revive_fid=1, revive_tasks=1))
         queue.run(commands.cancel(queue.keys, origin=1, index=0))
         queue.run(commands.beats(queue.keys))
         queue.connection.call("PING", "end")

@@ -7,7 +7,7 @@ import pytest
 
 from real_server import Server
 from script_queue import DAY, PRODUCER, Queue, ready
-from ttp.coordination import commands
+from ttp.coordination import commands, dead_frames
 from ttp.coordination.commands import Entry, Placement, Results
 from ttp.coordination.connection import ReplyError
 
@@ -58,7 +58,7 @@ class TestCommit:
         assert held.endswith("-12")
         assert queue.pending(queue.keys.held, "worker-1") == [held]
         assert [(e.frame, e.stream) for e in queue.read()] == [(b"derived", queue.keys.stream(2))]
-        (dead,) = commands.dead_entries(queue.run(commands.dead_page(queue.keys)))
+        (dead,) = dead_frames.entries(queue.run(dead_frames.page(queue.keys)))
         assert (dead.tasks, dead.frame, dead.errors) == (1, b"dead", b"why")
         assert dead.id.endswith("-14")
         stats = queue.stats

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from ttp.coordination import commands
+from ttp.coordination import commands, dead_frames
 from ttp.coordination.commands import Entry, Placement
 from ttp.coordination.keys import OVERHEAD, Keys
 from ttp.coordination.signing import SigningKeys
@@ -106,7 +106,9 @@ def test_whatever_goes_to_the_server_is_signed() -> None:
     said = commands.commit(keys, source=keys.held, entry_id="1-7", consumer="c", tasks=1, size=1, placements=placements)
     assert keys.sign(FRAME) in said
     assert other.sign(FRAME) in said
-    buried = commands.bury(keys, entry_id="1-7", rest=FRAME, rest_tasks=1, revive=FRAME, revive_fid=7, revive_tasks=1)
+    buried = dead_frames.bury(
+        keys, entry_id="1-7", rest=FRAME, rest_tasks=1, revive=FRAME, revive_fid=7, revive_tasks=1
+    )
     assert buried.count(keys.sign(FRAME)) == 2
     assert FRAME not in (*offered, *said, *buried)
 

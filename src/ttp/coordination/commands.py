@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ttp.coordination.keys import GROUP, Keys
-from ttp.coordination.records import DeadEntry as DeadEntry
 from ttp.coordination.records import Entry as Entry
 from ttp.coordination.records import Placement as Placement
 from ttp.coordination.records import Results as Results
 from ttp.coordination.replies import ReplyError, checked, pairs
-from ttp.coordination.scripts import BEATS, BURY, CANCEL, CLAIM, COMMIT, RESUME, SUBMIT, TICK, Script
+from ttp.coordination.scripts import BEATS, CANCEL, CLAIM, COMMIT, RESUME, SUBMIT, TICK, Script
 
 Command = tuple[str | bytes | int | memoryview, ...]
 """What `Connection.send` takes."""
@@ -20,10 +19,9 @@ Command = tuple[str | bytes | int | memoryview, ...]
 PROMOTE_ON_COMMIT = 8
 PROMOTE_ON_TICK = 64
 
-_FID = slice(16, 24)  # of a frame's header
 
-
-def _evalsha(script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int | memoryview]) -> Command:
+def evalsha(script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int | memoryview]) -> Command:
+    """Run a script."""
     return ("EVALSHA", script.sha, len(keys), *keys, *arguments)
 
 
@@ -62,7 +60,7 @@ def submit(
     where += (keys.stream(priority),) if due_ms is None else (keys.delayed, keys.delayed_frames)
     if results_ttl_ms:
         where.append(keys.results(fid))
-    return _evalsha(
+    return evalsha(
         SUBMIT,
         where,
         (
@@ -93,13 +91,24 @@ def submit_backlog(reply: Any) -> int:
 
 def resume(keys: Keys, priority: int, chain: str) -> Command:
     """Become the owner of a chain that outlives its process."""
-    return _evalsha(RESUME, (keys.chain(priority, chain),), ())
+    return evalsha(RESUME, (keys.chain(priority, chain),), ())
 
 
 def resume_reply(reply: Any) -> tuple[int | None, int, int]:
     """(fid of the chain's last frame or None, tasks accepted in it, number of the new owner)."""
     last, position, owner = checked(reply)
     return int(last) if last else None, int(position), int(owner)
+
+
+def last_accepted(keys: Keys, priority: int, chain: str) -> Command:
+    """Ask where a chain stands."""
+    return ("GET", keys.chain(priority, chain))
+
+
+def last_accepted_reply(reply: Any) -> tuple[int | None, int | None]:
+    """(fid of the chain's last frame or None, number of its owner or None)."""
+    fid, *owned = (checked(reply) or b"").decode().split(" ")
+    return int(fid) if fid else None, int(owned[1]) if owned else None
 
 
 # commit
@@ -156,7 +165,7 @@ def commit(
     arguments += served_cancels
     for placement in placements:
         _place(keys, placement, names, arguments)
-    return _evalsha(COMMIT, names, arguments)
+    return evalsha(COMMIT, names, arguments)
 
 
 def _place(keys: Keys, placement: Placement, names: list[str], arguments: list[str | bytes | int | memoryview]) -> None:
@@ -237,7 +246,7 @@ def _entry(stream: str, entry_id: bytes, fields: Any, deliveries: int = 1) -> En
 def tick(keys: Keys, *, consumer: str, offset_ms: int = 0, report: bytes = b"") -> Command:
     """Beat, and promote due frames. A report replaces the worker's last one; empty leaves that."""
     names = (keys.workers, keys.delayed, keys.delayed_frames, *keys.streams, keys.counters)
-    return _evalsha(TICK, names, (consumer, offset_ms, PROMOTE_ON_TICK, report))
+    return evalsha(TICK, names, (consumer, offset_ms, PROMOTE_ON_TICK, report))
 
 
 def tick_reply(reply: Any) -> tuple[int, int | None]:
@@ -248,7 +257,7 @@ def tick_reply(reply: Any) -> tuple[int, int | None]:
 
 def beats(keys: Keys) -> Command:
     """Ask for every consumer's heartbeat."""
-    return _evalsha(BEATS, (keys.workers, *keys.streams, keys.held), ())
+    return evalsha(BEATS, (keys.workers, *keys.streams, keys.held), ())
 
 
 def beats_reply(reply: Any) -> dict[str, int]:
@@ -280,7 +289,7 @@ def claim(keys: Keys, *, source: str, dead: str, consumer: str, crashed: bool, l
     With ``dead == consumer`` a worker that has nothing left signs off.
     """
     names = (source, keys.workers, *keys.streams, keys.held)
-    return _evalsha(CLAIM, names, (dead, consumer, int(crashed), limit))
+    return evalsha(CLAIM, names, (dead, consumer, int(crashed), limit))
 
 
 def claim_reply(stream: str, reply: Any) -> list[Entry]:
@@ -342,7 +351,7 @@ def cancels_reply(reply: Any) -> list[tuple[int, int]]:
 
 def cancel(keys: Keys, *, origin: int, index: int, offset_ms: int = 0) -> Command:
     """Ask for a task not to be run."""
-    return _evalsha(CANCEL, (keys.cancels, keys.delayed), (f"{origin:016x}.{index}", offset_ms))
+    return evalsha(CANCEL, (keys.cancels, keys.delayed), (f"{origin:016x}.{index}", offset_ms))
 
 
 def results(keys: Keys, origin: int) -> Command:
@@ -363,49 +372,3 @@ def backlog(keys: Keys) -> tuple[Command, ...]:
 def backlog_reply(replies: Sequence[Any]) -> int:
     """The sum over the replies to one or more backlogs: 0 when nothing is left to do."""
     return sum(int(checked(reply) or 0) for reply in replies)
-
-
-# dead letters
-
-
-def dead_page(keys: Keys, *, after: str = "-", count: int = 64) -> Command:
-    """Ask for dead frames, oldest first, from behind the entry id `after`; "-": from the first."""
-    return ("XRANGE", keys.dead, after if after == "-" else f"({after}", "+", "COUNT", count)
-
-
-def dead_entries(reply: Any) -> list[DeadEntry]:
-    """The dead frames of `dead_page`, or of `entry` with the stream of dead frames."""
-    out = []
-    for entry_id, fields in checked(reply):
-        named = pairs(fields)
-        out.append(DeadEntry(entry_id.decode(), int(named[b"n"]), named[b"f"], named.get(b"e", b"")))
-    return out
-
-
-def bury(
-    keys: Keys,
-    *,
-    entry_id: str,
-    rest: bytes = b"",
-    rest_tasks: int = 0,
-    rest_errors: bytes = b"",
-    revive: bytes | None = None,
-    revive_fid: int = 0,
-    revive_tasks: int = 0,
-    priority: int = 1,
-) -> Command:
-    """Replace a dead entry by the rest of it (b"": nothing) and a revived frame of the given priority."""
-    rest_fid = int.from_bytes(rest[_FID], "little")
-    revived: tuple[bytes | memoryview, str, int] = (b"", "", 0)
-    if revive is not None:
-        revived = (keys.sign(revive), str(revive_fid), revive_tasks)
-    where = (keys.dead, keys.counters, keys.stream(priority))
-    return _evalsha(
-        BURY, where, (entry_id, keys.sign(rest) if rest else b"", str(rest_fid), rest_tasks, rest_errors, *revived)
-    )
-
-
-def bury_reply(reply: Any) -> tuple[str, str]:
-    """("OK" or "GONE", id of the rest's entry or ""). GONE: somebody else replaced it."""
-    status, entry_id = checked(reply)
-    return status.decode(), entry_id.decode()

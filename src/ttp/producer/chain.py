@@ -2,7 +2,7 @@
 
 Each submit names the frame before it; the server accepts only the successor of the last frame it
 accepted, and answers with that frame's fid. So a request may be lost, late or doubled, and the
-answer always tells what to resend.
+answer always tells what to resend: also what was accepted before, where the server has lost that.
 """
 
 import os
@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from ttp.native import FrameWriter
+from ttp.producer.window import ResendWindow
 
 
 class Chain:
@@ -21,13 +22,16 @@ class Chain:
             one before its server lost state) turns out to have continued it.
         on_disk: its frames may wait there.
         full: the server refused a frame for want of room, and has accepted none since.
+        window: where its accepted frames are kept for a while.
     """
 
     on_disk = False
+    _alone = False  # nobody else ever sends under this id
 
     def __init__(self, chain_id: str) -> None:
         self.id = chain_id
         self.full = False
+        self.window = ResendWindow(limit=0)
         self._accepted: int | None = None
         self._frames: deque[FrameWriter] = deque()
         self._sent = 0  # how many of _frames are on the wire
@@ -60,37 +64,67 @@ class Chain:
     def answer(self, status: str, last: int | None) -> list[FrameWriter]:
         """Take one reply: OK, NO or FULL, and the last fid the server accepted. Returns the frames accepted."""
         self._replies -= 1
-        accepted: list[FrameWriter] = []
-        if last == self._accepted:
-            pass
-        elif any(frame.fid == last for frame in self._frames):
-            accepted = self._accept_through(last)
-        else:
-            self._broken = True
-            self._diverged(last)
+        accepted = self._hear(last)
         if status == "OK":
             self.full = False
         else:
             self._broken = True
             self.full = self.full or status == "FULL"  # those behind a refused frame are answered NO
+        self._mend()
+        return accepted
+
+    def stands(self, last: int | None) -> list[FrameWriter]:
+        """The server was asked, and has this frame last. Returns the frames that it turns out to have."""
+        accepted = self._hear(last)
+        self._mend()
+        return accepted
+
+    def _hear(self, last: int | None) -> list[FrameWriter]:
+        """The server's last frame is this one."""
+        if last == self._accepted:
+            return []
+        if any(frame.fid == last for frame in self._frames):
+            return self._accept_through(last)
+        self._broken = True
+        if not self._went_back(last):
+            self._diverged(last)
+        return []
+
+    def _mend(self) -> None:
+        """Once all replies are in, what was refused is sent again."""
         if self._broken and self._replies == 0:
             self._broken = False
             self._sent = 0
-        return accepted
 
     def _accept_through(self, last: int | None) -> list[FrameWriter]:
         """Everything up to this frame, which is one of ours, is accepted."""
         accepted = []
         while self._accepted != last:
             frame = self._frames.popleft()
+            self.window.keep(self, self._accepted, frame)
             self._accepted = frame.fid
             self._doubtful.discard(frame.fid)
             self._sent = max(0, self._sent - 1)
             accepted.append(frame)
         return accepted
 
+    def _went_back(self, last: int | None) -> bool:
+        """Whether the server went back to where it had this frame last: what came after it is sent again."""
+        again = self.window.take_after(self, last)
+        if again is None and self in self.window and (self._alone or last is None):
+            # It went back behind all that is remembered. (A frame that is not known here may also be a clone's.)
+            again = self.window.take_all(self)
+        if again is None:
+            return False
+        self._frames.extendleft(reversed(again))
+        self._doubtful.update(frame.fid for frame in again)  # they were sent before
+        self._sent += len(again)
+        self._accepted = last
+        return True
+
     def _diverged(self, last: int | None) -> None:  # noqa: ARG002 - owned chains go on from there
         """The server has somebody else's frame, or none at all: this chain is not ours any more."""
+        self.window.drop(self)
         self.id = os.urandom(12).hex()
         self._accepted = None
 

@@ -14,6 +14,7 @@ from ttp.native import FrameWriter, Route
 from ttp.policy import Clock
 from ttp.producer.chain import Chain
 from ttp.producer.owned import OwnedChain, Owner
+from ttp.producer.window import ResendWindow
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
@@ -32,8 +33,10 @@ class Flight:
     Args:
         chain_id: of its chains.
         limits: bytes and tasks a queue may hold before it answers FULL; 0 tasks: any number.
+        window: accepted frames, should the server lose them.
 
     Attributes:
+        asking: at the next sending the server is asked where the chains stand whose frames it might have lost.
         backlog: frames in the stream of the last accepted one.
         full_until: when queues that were full are tried again; 0 where none was.
         chains: by queue, priority, and id if they are owned.
@@ -41,11 +44,20 @@ class Flight:
         found: frames that a resumed chain turned out to have on the server; the producer takes them.
     """
 
-    def __init__(self, chain_id: str, keys: Callable[[str], Keys], clock: Clock, limits: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        chain_id: str,
+        keys: Callable[[str], Keys],
+        clock: Clock,
+        limits: tuple[int, int],
+        window: ResendWindow,
+    ) -> None:
         self._chain_id = chain_id
         self._keys = keys
         self._clock = clock
         self.limits = limits
+        self.window = window
+        self.asking = False
         self.chains: dict[tuple[str, int, str], Chain] = {}
         self.owner: Owner | None = None
         self.found: list[FrameWriter] = []
@@ -53,6 +65,7 @@ class Flight:
         self.backlog = 0
         self.full_until = 0.0
         self._expected: deque[Callable[[Any], list[FrameWriter]]] = deque()
+        self._heard = 0.0  # when a reply came, or the first one was asked for
         self._barrier: Barrier | None = None
         self._written: list[Callable[[], list[FrameWriter]]] = []  # answers that wait for a barrier
         self._barrier_due: Keys | None = None
@@ -84,6 +97,7 @@ class Flight:
     def add(self, queue: str, priority: int, owned: str, chain: Chain) -> None:
         """Take over a chain; `owned` is its id if it is owned."""
         self.chains[queue, priority, owned] = chain
+        chain.window = self.window
         if self._is_connected:
             chain.connected()
 
@@ -91,6 +105,7 @@ class Flight:
         """There is a new connection, and this is what makes its frames durable."""
         self._barrier = barrier if barrier.needed else None
         self._is_connected = True
+        self.asking = True  # it may be another server, which has not heard of all
         for chain in self.chains.values():
             chain.connected()
 
@@ -100,18 +115,23 @@ class Flight:
         self._expected.clear()
         self._written.clear()
         self._barrier_due = None
+        self.window.interrupted()
         for chain in self.chains.values():
             chain.disconnected()
 
+    def silence(self, now: float) -> float:
+        """Seconds for which a reply has been awaited in vain."""
+        return now - self._heard if self._expected else 0.0
+
     def send(self, connection: "Connection") -> None:
         """Send what may be sent."""
-        batch: list[Command] = []
+        batch = self._questions() if self.asking else []
         for (queue, priority, _), chain in self.chains.items():
             if chain.full and time.monotonic() < self.full_until:
                 continue
             owner = None
             if isinstance(chain, OwnedChain):
-                if chain.owner is None and len(chain):
+                if chain.owner is None and (len(chain) or chain in self.window):
                     self._resume(connection, queue, priority, chain)
                 owner = chain.owner
             for previous, frame in chain.sendable(WINDOW):
@@ -140,7 +160,31 @@ class Flight:
             self._expected += (_ignored, partial(self._passed, self._barrier_due))
         self._barrier_due = None
         if batch:
+            if len(batch) == len(self._expected):
+                self._heard = time.monotonic()
             connection.send(batch)
+
+    def _questions(self) -> list[Command]:
+        """Where do the chains stand whose frames the server might have lost?"""
+        self.asking = False
+        out: list[Command] = []
+        for (queue, priority, _), chain in self.chains.items():
+            if chain not in self.window or (isinstance(chain, OwnedChain) and chain.owner is None):
+                continue
+            keys = self._keys(queue)
+            out.append(commands.last_accepted(keys, priority, chain.id))
+            self._expected.append(partial(self._told, chain))
+            self._barrier_due = keys
+        return out
+
+    def _told(self, chain: Chain, reply: Any) -> list[FrameWriter]:
+        """The answer to a question."""
+        last, owner = commands.last_accepted_reply(reply)
+        told = partial(chain.owned_by, owner, last) if isinstance(chain, OwnedChain) else partial(chain.stands, last)
+        if self._barrier is None:
+            return told()
+        self._written.append(told)
+        return []
 
     def position(self, connection: "Connection", route: Route) -> int:
         """Tasks that were ever accepted along a route of a named producer."""
@@ -162,7 +206,10 @@ class Flight:
 
     def take(self, reply: Any) -> list[FrameWriter]:
         """One reply, the oldest outstanding. Returns the frames it accepts."""
-        return self._expected.popleft()(reply)
+        accepted = self._expected.popleft()(reply)
+        self._heard = time.monotonic()
+        self.window.answered(self._heard)
+        return accepted
 
     def _answered(self, chain: Chain, reply: Any) -> list[FrameWriter]:
         status, last = commands.submit_reply(reply)

@@ -5,6 +5,7 @@ from typing import Protocol
 from ttp.errors import ServerRefused
 from ttp.native import FrameWriter
 from ttp.producer.chain import Chain
+from ttp.producer.window import kept_tasks
 
 
 class Owner(Protocol):
@@ -41,8 +42,10 @@ class OwnedChain(Chain):
 
     Attributes:
         owner: the number under which the server knows this process; None until `resumed`.
-        position: tasks accepted in it, by all processes that owned it.
+        position: tasks accepted in it, by all processes that owned it; those that are sent again count.
     """
+
+    _alone = True
 
     def __init__(self, chain_id: str) -> None:
         super().__init__(chain_id)
@@ -56,10 +59,23 @@ class OwnedChain(Chain):
     def resumed(self, last: int | None, position: int, owner: int) -> list[FrameWriter]:
         """The server's answer to `commands.resume`. Returns the frames that it turns out to have."""
         self.owner = owner
-        self.position = position
+        accepted: list[FrameWriter] = []
         if any(frame.fid == last for frame in self._frames):
-            return self._accept_through(last)
-        self._accepted = last
+            accepted = self._accept_through(last)
+        elif last != self._accepted and not self._went_back(last):
+            self._accepted = last
+        self._sent = 0  # without an owner nothing is on the wire
+        self.position = position + kept_tasks(self._frames)
+        return accepted
+
+    def owned_by(self, owner: int | None, last: int | None) -> list[FrameWriter]:
+        """As `stands`, and the chain has this owner."""
+        if owner == self.owner:
+            accepted = self.stands(last)
+            self._count(accepted)
+            return accepted
+        if self._replies == 0 and (self.owner is None or (owner or 0) < self.owner):
+            self._start_over()
         return []
 
     def answer(self, status: str, last: int | None) -> list[FrameWriter]:
@@ -70,17 +86,24 @@ class OwnedChain(Chain):
         """
         if status != "FENCED":
             accepted = super().answer(status, last)
-            self.position += sum(map(len, accepted))
+            self._count(accepted)
             return accepted
         if self.owner is not None and last is not None and last > self.owner:
             raise ServerRefused(f"another process has taken over the producer {self.id!r}: this one sends no more")
-        # The server does not know this owner any more: it went back to an earlier state.
         self._replies -= 1
         self._broken = self._replies > 0
         if not self._broken:
-            self._sent = 0
-            self.owner = None
+            self._start_over()
         return []
+
+    def _start_over(self) -> None:
+        """The server does not know this owner any more: it went back to an earlier state."""
+        self._sent = 0
+        self.owner = None
+
+    def _count(self, accepted: list[FrameWriter]) -> None:
+        """Count what is accepted for the first time."""
+        self.position += sum(map(len, accepted)) - kept_tasks(accepted)
 
     def _diverged(self, last: int | None) -> None:
         """The server went back to an earlier state: go on from there."""

@@ -9,7 +9,6 @@ import contextlib
 import logging
 import os
 import sys
-import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -20,9 +19,11 @@ from ttp.coordination.keys import Keys
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
 from ttp.native import FrameWriter, MemoryPool, Outbox, Route
 from ttp.policy import Clock
+from ttp.producer.flusher import Flusher
 from ttp.producer.keeper import OpenStore
 from ttp.producer.link import Link
 from ttp.producer.pump import Pump
+from ttp.producer.window import RESEND_LIMIT, RESEND_SECONDS, ResendWindow
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
@@ -35,8 +36,6 @@ log = logging.getLogger("ttp.producer")
 BLOCK_SIZE = 64 * 1024
 BLOCKS = 128  # 8 MiB of frames not yet accepted: the resend buffer, and the backpressure
 MOST_PUSHED = 64  # frames of a chain that wait for acceptance, above which no frame of columns is added
-PARTIAL_WINDOW = 2  # unanswered frames above which partial ones are not sent: they would pile up as they are
-IDLE_DRAIN = 0.005  # seconds after which the flusher takes the replies nobody waits for
 
 
 class Producer:
@@ -52,6 +51,8 @@ class Producer:
         name: under which what is emitted is continued by a later process; not with "store".
         submit_timeout: seconds `submit` waits for acceptance.
         durability: what an accepted task survives.
+        resend_seconds, resend_limit: how long, and how many bytes of, accepted frames are kept should the server
+            lose them.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class Producer:
         durability: "Durability" = "memory",
         open_store: OpenStore | None = None,
         name: str | None = None,
+        resend_seconds: float = RESEND_SECONDS,
+        resend_limit: int = RESEND_LIMIT,
     ) -> None:
         self._queue_limits = queue_limit, queue_tasks
         self._policy = on_full
@@ -86,6 +89,7 @@ class Producer:
             new_link=partial(Link, open_connection, durability),
             clock=clock,
             limits=self._queue_limits,
+            new_window=partial(ResendWindow, resend_seconds, resend_limit),
             open_store=open_store if on_full == "store" else None,
             name=name,
         )
@@ -105,8 +109,7 @@ class Producer:
         self._io = self._pump.lead
         self.counts, self.traffic = self._pump.counts, self._pump.traffic
         self._link, self._flight, self._keeper = self._pump.link, self._pump.flight, self._pump.keeper
-        self._flusher: threading.Thread | None = None
-        self._partial_at = 0.0  # when the flusher may send again
+        self._flusher: Flusher | None = None
 
     def _after_fork(self) -> None:
         """Every inherited block, connection, thread and file belongs to the parent: start as a new producer."""
@@ -298,12 +301,14 @@ class Producer:
         if self._flusher is None and not self.outbox.open and not self.outbox.sealed:
             return
         failed: TtpError | None = None
+        if self._flusher is not None:
+            self._flusher.close()
         try:
             self.flush(timeout)
         except TtpError as error:
             failed = error
         self.outbox.wake()
-        if self._flusher is not None and self._flusher is not threading.current_thread():
+        if self._flusher is not None:
             self._flusher.join(timeout)
         with self._io:
             left = sum(map(len, self._flight)) + (self._keeper.close(failed) if self._keeper is not None else 0)
@@ -311,7 +316,7 @@ class Producer:
         if left:
             log.error("closed with %d tasks not accepted: %s", left, failed)
 
-    # the flusher thread
+    # further
 
     def _attend(self) -> None:
         if self.outbox.attended:
@@ -320,47 +325,7 @@ class Producer:
             with self._io:
                 self._keeper.open()
         self.outbox.attended = True
-        self._flusher = threading.Thread(target=self._flush_partial, name="ttp-flusher", daemon=True)
-        self._flusher.start()
-
-    def _flush_partial(self) -> None:
-        """Send what nobody else sends, until closed."""
-        while not self._closed:
-            self.outbox.wait(self._flusher_pause())
-            if self._closed:
-                return
-            if (early := self._partial_at - time.monotonic()) > 0:
-                time.sleep(early)
-            self._partial_at = time.monotonic() + self._pump.spacing
-            with self._io:
-                if self._closed:
-                    return
-                try:
-                    if self._link.connection is not None and self._flight.unanswered >= PARTIAL_WINDOW:
-                        self._link.connection.readable(0.01)  # a reply: meanwhile the open frames fill
-                    else:
-                        self.outbox.seal()
-                    self._pump.turn()
-                    if self._in_haste() and self._flight.unanswered and self._link.connection is not None:
-                        # Take the replies as they come.
-                        self._link.connection.readable(0.1)
-                        self._pump.turn()
-                except ServerUnavailable as error:
-                    log.debug("not sent now: %s", error)
-
-    def _flusher_pause(self) -> float:
-        if self._link.connection is None:
-            return max(IDLE_DRAIN, self._link.retry_at - time.monotonic()) if self._has_work() else 3600.0
-        if self._in_haste():
-            return 0.0
-        return IDLE_DRAIN if self._has_work() else 3600.0
-
-    def _in_haste(self) -> bool:
-        """Whether somebody's event loop waits for replies, or the disk for what is behind them."""
-        return bool(self._pump.callbacks) or (not self._flight.full_until and any(map(len, self._flight.stored)))
-
-    def _has_work(self) -> bool:
-        return any(map(len, self._flight.chains.values()))
+        self._flusher = Flusher(self.outbox, self._pump)
 
     def _give_up(self, frame: FrameWriter, error: TtpError | None) -> None:
         """A submit's time is up: the frame is taken back where that is safe."""

@@ -1,5 +1,6 @@
 """From the outbox over the connection and back: what is done for all of a producer's frames, under its lock."""
 
+import logging
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -15,10 +16,15 @@ from ttp.producer.keeper import Keeper, OpenStore
 from ttp.producer.lead import Lead
 from ttp.producer.link import Link
 from ttp.producer.owned import NamedProducer
+from ttp.producer.window import ResendWindow, kept
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection
 
+log = logging.getLogger("ttp.producer")
+
+WATCH = 1.0  # seconds between two questions whether the server still has what it accepted
+SILENCE = 10.0  # seconds without a reply after which the connection is given up, though nobody waits
 SPACING = 0.0004  # seconds between two sendings of partial frames: under load they fill meanwhile
 BACKLOG = 3  # frames in the stream from which on the spacing grows: more small ones would only wait there
 LONGEST_SPACING = 0.003
@@ -31,11 +37,13 @@ class Pump:
         limits: bytes and tasks a queue may hold before it answers FULL; 0 tasks: any number.
         open_store: opens the folder of `on_full="store"`.
         name: of a named producer.
+        new_window: keeps accepted frames for a while.
 
     Attributes:
         lead: the producer's lock.
         callbacks: whom to call when a frame is settled, by its fid.
         spacing: seconds between two sendings of partial frames.
+        watching: the flusher knows that the server might lose something.
     """
 
     def __init__(
@@ -48,6 +56,7 @@ class Pump:
         limits: tuple[int, int],
         open_store: OpenStore | None,
         name: str | None,
+        new_window: Callable[[], ResendWindow],
     ) -> None:
         self._outbox = outbox
         self._clock = clock
@@ -55,12 +64,14 @@ class Pump:
         self.counts = SendingCounts()
         self.traffic = Traffic()
         self.link = new_link()
-        self.flight = Flight(outbox.producer.hex(), keys, clock, limits)
+        self.flight = Flight(outbox.producer.hex(), keys, clock, limits, new_window())
         self.keeper = Keeper(open_store, self.flight, self.counts) if open_store is not None else None
         if name is not None:
             self.flight.owner = NamedProducer(name)
         self.callbacks: dict[int, list[Callable[[], None]]] = {}
         self.spacing = SPACING
+        self.watching = False
+        self._ask_at = 0.0
 
     def turn(self, deadline: float | None = None) -> None:
         """Send what may be sent and take the replies that are there; with a deadline, wait for one of them."""
@@ -68,6 +79,7 @@ class Pump:
         try:
             connection = self.connected(deadline)
             asked = time.monotonic()
+            self._watch(asked)
             self._send(connection)
             if deadline is not None:
                 if self.flight.unanswered:
@@ -86,6 +98,14 @@ class Pump:
         except BaseException as error:  # Ctrl-C, or no memory: nobody knows which replies are still to come
             self.broken(ServerUnavailable(f"{type(error).__name__} in the midst of an exchange"))
             raise
+
+    def _watch(self, now: float) -> None:
+        """Ask the server now and then whether it still has what it accepted; give up one that says nothing."""
+        if self.flight.silence(now) > SILENCE:
+            raise ServerUnavailable(f"the server has said nothing for {SILENCE:.0f} s")
+        if self.flight.window and now >= self._ask_at:
+            self.flight.asking = True
+            self._ask_at = now + WATCH
 
     def connected(self, deadline: float | None) -> "Connection":
         """The connection; a new one where there is none. ServerUnavailable as `Link.open`."""
@@ -124,8 +144,19 @@ class Pump:
 
     def _accepted(self, frames: list[FrameWriter]) -> None:
         for frame in frames:
+            if kept(frame):
+                self.counts.resent += len(frame)
+            else:
+                self.counts.accepted += len(frame)
             self.settle(frame, outcome=True)
-            self.counts.accepted += len(frame)
+        window = self.flight.window
+        if window.lost:
+            log.error("the server has lost %d accepted tasks, more than the resend window holds", window.lost)
+            self.counts.lost += window.lost
+            window.lost = 0
+        if window and not self.watching:
+            self.watching = True
+            self._outbox.wake()
         self.lead.settled()
 
     def settle(self, frame: FrameWriter, outcome: object) -> None:

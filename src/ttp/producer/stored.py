@@ -12,6 +12,7 @@ from ttp.producer.counts import SendingCounts
 from ttp.producer.journal import Journal
 from ttp.producer.owned import OwnedChain
 from ttp.producer.records import Record
+from ttp.producer.window import kept
 
 if TYPE_CHECKING:
     from ttp.producer.store import Store
@@ -30,7 +31,7 @@ class _Route(NamedTuple):
 class StoredFrame:
     """A frame that lies in a journal; to the sender it is what a `FrameWriter` is."""
 
-    __slots__ = ("_load", "fid", "outcome", "record", "route")
+    __slots__ = ("_data", "_load", "fid", "outcome", "record", "route")
 
     def __init__(self, record: Record, load: Callable[[Record], bytes]) -> None:
         self.record = record
@@ -38,13 +39,16 @@ class StoredFrame:
         self.route = _Route(record.due)
         self.outcome: Any = None
         self._load = load
+        self._data: bytes | None = None
 
     def __len__(self) -> int:
         return self.record.tasks
 
     def data(self) -> bytes:
-        """The frame's bytes, read now."""
-        return self._load(self.record)
+        """The frame's bytes, read once, when it is sent."""
+        if self._data is None:
+            self._data = self._load(self.record)
+        return self._data
 
     def release(self) -> None:
         """There is nothing to give back."""
@@ -85,7 +89,7 @@ class StoredChain(OwnedChain):
     @property
     def tasks(self) -> int:
         """Tasks that are not accepted."""
-        in_memory = sum(len(frame) for frame in (*self._frames, *self._tail) if not on_disk(frame))
+        in_memory = sum(len(frame) for frame in (*self._frames, *self._tail) if not on_disk(frame) and not kept(frame))
         return self.journal.tasks + in_memory
 
     def push(self, frame: FrameWriter) -> None:
@@ -108,7 +112,7 @@ class StoredChain(OwnedChain):
         """Write to disk all frames in memory, and give their blocks back. False if the store takes no more."""
         # Frames of the pool are only in hand while no unread frame is on disk: these are next there.
         for place, frame in enumerate(self._frames):
-            if not on_disk(frame):
+            if not on_disk(frame) and not kept(frame):
                 if not self._write(frame):
                     return False
                 record = self.journal.read()
@@ -161,6 +165,16 @@ class StoredChain(OwnedChain):
     def answer(self, status: str, last: int | None) -> list[FrameWriter]:
         """See `OwnedChain`."""
         return self._gone(super().answer(status, last))
+
+    def stands(self, last: int | None) -> list[FrameWriter]:
+        """See `Chain`."""
+        return self._gone(super().stands(last))
+
+    def _went_back(self, last: int | None) -> bool:
+        before = len(self._frames)
+        went_back = super()._went_back(last)
+        self.pushed += len(self._frames) - before
+        return went_back
 
     def _gone(self, accepted: list[FrameWriter]) -> list[FrameWriter]:
         self.settled += len(accepted)

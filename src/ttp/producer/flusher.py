@@ -1,0 +1,80 @@
+"""The thread that sends what nobody else sends, and watches over the server while it might lose something."""
+
+import logging
+import threading
+import time
+
+from ttp.errors import ServerUnavailable
+from ttp.native import Outbox
+from ttp.producer.pump import WATCH, Pump
+
+log = logging.getLogger("ttp.producer")
+
+PARTIAL_WINDOW = 2  # unanswered frames above which partial ones are not sent: they would pile up as they are
+IDLE_DRAIN = 0.005  # seconds after which the replies are taken that nobody waits for
+NOTHING_TO_DO = 3600.0  # seconds
+
+
+class Flusher:
+    """Started at once."""
+
+    def __init__(self, outbox: Outbox, pump: Pump) -> None:
+        self._outbox = outbox
+        self._pump = pump
+        self._closing = False
+        self._send_at = 0.0  # when partial frames may be sent again
+        self._thread = threading.Thread(target=self._run, name="ttp-flusher", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Do no more."""
+        self._closing = True
+
+    def join(self, timeout: float) -> None:
+        """Wait for its end, after `close`."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._outbox.wait(self._pause())
+            if self._closing:
+                return
+            if (early := self._send_at - time.monotonic()) > 0:
+                time.sleep(early)
+            self._send_at = time.monotonic() + self._pump.spacing
+            with self._pump.lead:
+                if self._closing:
+                    return
+                try:
+                    self._turn()
+                except ServerUnavailable as error:
+                    log.debug("not sent now: %s", error)
+                self._pump.watching = bool(self._pump.flight.window)
+
+    def _turn(self) -> None:
+        link, flight = self._pump.link, self._pump.flight
+        if link.connection is not None and flight.unanswered >= PARTIAL_WINDOW:
+            link.connection.readable(0.01)  # a reply: meanwhile the open frames fill
+        else:
+            self._outbox.seal()
+        self._pump.turn()
+        if self._in_haste() and flight.unanswered and link.connection is not None:
+            # Take the replies as they come.
+            link.connection.readable(0.1)
+            self._pump.turn()
+
+    def _pause(self) -> float:
+        link, flight = self._pump.link, self._pump.flight
+        busy = bool(flight.unanswered) or any(map(len, flight.chains.values()))
+        if link.connection is None:
+            busy = busy or self._pump.watching
+            return max(IDLE_DRAIN, link.retry_at - time.monotonic()) if busy else NOTHING_TO_DO
+        if self._in_haste():
+            return 0.0
+        return IDLE_DRAIN if busy else WATCH if self._pump.watching else NOTHING_TO_DO
+
+    def _in_haste(self) -> bool:
+        """Whether somebody's event loop waits for replies, or the disk for what is behind them."""
+        flight = self._pump.flight
+        return bool(self._pump.callbacks) or (not flight.full_until and any(map(len, flight.stored)))
