@@ -54,7 +54,6 @@ class Run:
     ) -> None:
         self.rng = Random(seed)  # noqa: S311 - chance that can be repeated
         self.report = Report(fault, str(binary), tasks, seed, wanted=count)
-        self.confirmed: Callable[[Callable[[], None]], bool] = _accepted
         self.seen_ended = 0  # tasks that had come to their end when last looked at
         self.next_number = 0
         self.deferred = 0  # tasks that were put off, known once the workers have ended
@@ -159,8 +158,8 @@ class Run:
         self.ledger.write("tried", start, stop)
         for n in range(start, stop):
             self._patiently(self.work.emit, n)
-        if self.confirmed(lambda: self._patiently(self.app.flush, FLUSH)):
-            self.ledger.write("accepted", start, stop)
+        self._patiently(self.app.flush, FLUSH)
+        self.ledger.write("accepted", start, stop)
 
     def emit_in_step(self, count: int) -> None:
         """`emit`, once the workers are not far behind: else the queue would still drain when patience is over."""
@@ -224,12 +223,6 @@ class Run:
     def _drained(self) -> bool:
         numbers = self.stats()
         return not (numbers.tasks or numbers.frames or numbers.delayed_frames)
-
-
-def _accepted(send: Callable[[], None]) -> bool:
-    """What was sent without an error is accepted."""
-    send()
-    return True
 
 
 class Feeder:
