@@ -47,6 +47,7 @@ _COMMIT = "tests/integration/test_scripts_commit.py::TestCommit::"
 _RESULTS = "tests/integration/test_scripts_commit.py::TestResults::"
 _RESUME = "tests/integration/test_scripts.py::TestResume::"
 _CHAIN = "tests/unit/test_chain.py::"
+_WINDOW = "tests/unit/test_window.py::"
 _STORED = "tests/unit/test_stored_chain.py::"
 _JOURNAL = "tests/unit/test_journal.py::"
 _OBSERVER = "tests/unit/test_observer.py::"
@@ -211,6 +212,43 @@ MUTANTS = [
         "pass",
         _CHAIN + "test_accepted_once_and_in_order",
     ),
+    *(
+        Mutant("producer/" + file, guard, instead, _WINDOW + test)
+        for file, guard, instead, test in [
+            (
+                "chain.py",
+                "again = self.window.take_after(self, last)",
+                "again = None",
+                "test_a_server_that_goes_back_loses_and_doubles_nothing",
+            ),
+            (
+                "chain.py",
+                "(self._alone or last is None)",
+                "True",
+                "test_of_a_frame_that_is_not_remembered_nothing_is_sent_again",
+            ),
+            (
+                "chain.py",
+                "self.window.drop(self)",
+                "pass",
+                "test_of_a_frame_that_is_not_remembered_nothing_is_sent_again",
+            ),
+            (
+                "chain.py",
+                "self._doubtful.update(frame.fid for frame in again)",
+                "pass",
+                "test_what_is_sent_again_is_not_taken_back",
+            ),
+            ("chain.py", "self._sent += len(again)", "pass", "test_what_is_sent_again_is_not_taken_back"),
+            (
+                "window.py",
+                "        self._answered = None",
+                "        pass",
+                "test_it_forgets_after_seconds_in_which_the_server_answers",
+            ),
+            ("window.py", "oldest.forget()", "pass", "test_bytes_are_limited_and_what_went_is_told"),
+        ]
+    ),
     Mutant(
         "producer/owned.py",
         "if self.owner is not None and last is not None and last > self.owner:",
@@ -333,6 +371,7 @@ MUTANTS = [
                 "if #redis.call('XPENDING', KEYS[i], 'g', '-', '+', 1, from) > 0 then return out end",
                 "",
             ),
+            ("producer/chain.py", "again = self.window.take_after(self, last)", "again = None"),
             ("producer/chain.py", "self._doubtful.update(self._frames[i].fid for i in range(self._sent))", "pass"),
             (
                 "worker/wire.py",

@@ -1,5 +1,6 @@
 """The promise, held against what the server is told: each task accepted once, in order, and ended once."""
 
+import copy
 from collections import Counter
 from typing import Any
 
@@ -36,8 +37,8 @@ class Oracle:
         self.accepted: dict[Task, int] = {}  # its number
         self.ended: dict[Task, int] = {}  # its outcome
         self.order: dict[tuple[bytes, int], list[int]] = {}
-        self.promised: set[int] = set()
-        self.promised_frames: dict[int, int] = {}  # fid → tasks
+        self.promised: dict[int, str] = {}  # number → to whom
+        self.promised_frames: dict[int, tuple[int, str]] = {}  # fid → tasks, to whom
         self.refused: set[int] = set()
         self.refused_frames: set[int] = set()
         self.pushed: dict[tuple[bytes, int], list[int]] = {}
@@ -110,6 +111,24 @@ class Oracle:
                 raise Broken(f"ended and never accepted: {task}")
             self.ended[task] = DEAD if task in dead else DONE
 
+    # in a failover
+
+    def snapshot(self) -> Any:
+        """What has happened on the server, to `restore`."""
+        return copy.deepcopy((self.accepted, self.ended, self.order, self._kept, self._children))
+
+    def restore(self, snapshot: Any) -> None:
+        """Nothing has happened since."""
+        self.accepted, self.ended, self.order, self._kept, self._children = copy.deepcopy(snapshot)
+
+    def release(self, producer: str) -> None:
+        """This producer is dead: it will not send again what the server has lost of what it was promised."""
+        numbers, origins = set(self.accepted.values()), {origin for origin, _ in self.accepted}
+        self.promised = {n: to for n, to in self.promised.items() if to != producer or n in numbers}
+        self.promised_frames = {
+            fid: (tasks, to) for fid, (tasks, to) in self.promised_frames.items() if to != producer or fid in origins
+        }
+
     # at the end
 
     def judge(self, server: ModelServer) -> None:
@@ -123,7 +142,7 @@ class Oracle:
             raise Broken(f"promised and not accepted: {untold}")
         if invented := self.refused & numbers.keys():
             raise Broken(f"refused and accepted all the same: {invented}")
-        for fid, tasks in self.promised_frames.items():
+        for fid, (tasks, _) in self.promised_frames.items():
             if not all((fid, index) in self.accepted for index in range(tasks)):
                 raise Broken(f"a frame was promised and is not accepted: {fid}")
         if self.refused_frames & {origin for origin, _ in self.accepted}:

@@ -75,7 +75,7 @@ class Process:
         raise NotImplementedError
 
 
-def listen(producer: Producer, world: "World") -> None:
+def listen(producer: Producer, world: "World", name: str) -> None:
     """Tell the oracle of the producer's frames. It needs no flusher thread."""
     producer.outbox.attended = True
     pump = producer._pump
@@ -89,7 +89,7 @@ def listen(producer: Producer, world: "World") -> None:
 
     def settled(frame: FrameWriter, outcome: object) -> None:
         if outcome is True:
-            world.oracle.promised_frames[frame.fid] = len(frame)
+            world.oracle.promised_frames[frame.fid] = len(frame), name
         else:
             world.oracle.refused_frames.add(frame.fid)
         settle(frame, outcome)
@@ -113,7 +113,7 @@ class ProducerProcess(Process):
             submit_timeout=1.0,
             clock=Clock(),
         )
-        listen(self.producer, world)
+        listen(self.producer, world, name)
         self._emit = [self._route(priority, submit=False) for priority in range(2)]
         self._submit = [self._route(priority, submit=True) for priority in range(2)]
 
@@ -125,7 +125,9 @@ class ProducerProcess(Process):
     @property
     def idle(self) -> bool:
         """All it was told to send is accepted."""
-        return not self.left and not self.producer.outbox.open and not any(self.producer._flight)
+        flight = self.producer._flight
+        unsure = self.world.failed_over and flight.window  # it may not have noticed yet
+        return not self.left and not self.producer.outbox.open and not any(flight) and not unsure
 
     def turn(self) -> None:
         rng = self.world.rng
@@ -157,7 +159,7 @@ class ProducerProcess(Process):
                 oracle.refused.add(number)
             raise
         if accepted is not None:
-            oracle.promised.add(number)
+            oracle.promised[number] = self.name
 
 
 class WorkerProcess(Process):

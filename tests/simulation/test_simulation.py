@@ -35,7 +35,8 @@ def test_the_promise_holds(part: int) -> None:
             raise
     # Not vacuous: everything that can go wrong did.
     expected = {"kill", "freeze", "cut off", "clock", "memory", "stop", "submit NO", "submit FULL", "commit FENCED"}
-    expected |= {"ready", "held", "delayed", "dead", "ready child"}
+    expected |= {"ready", "held", "delayed", "dead", "ready child", "failed over"}
+    assert seen["resent"] > 0
     assert expected <= seen.keys()
 
 

@@ -15,6 +15,7 @@ from simulation.model_server import ModelServer
 from simulation.network import Network
 from simulation.oracle import Broken, Oracle
 from simulation.process import Died, Process, ProducerProcess, WorkerProcess
+from simulation.replica import Replica
 from ttp.coordination import commands
 from ttp.coordination.backoff import Backoff
 from ttp.coordination.commands import Command
@@ -57,6 +58,7 @@ class World:
         now: seconds; never runs backwards.
         faulty: things go wrong.
         client_skew, server_skew: what the clocks are off, seconds.
+        failed_over: the server was replaced by its replica, once at least.
         digest: of all that the server was told, and when: the same for the same seed.
     """
 
@@ -65,6 +67,7 @@ class World:
         self.tell = tell
         self.now = 0.0
         self.faulty = True
+        self.failed_over = False
         self.client_skew = self.server_skew = 0.0
         self.digest = 0
         # Some seeds are calm and some are wild.
@@ -77,6 +80,8 @@ class World:
         self.network = Network(self)
         self.oracle = Oracle(self.keys)
         self.server = ModelServer(lambda: int((EPOCH + self.now + self.server_skew) * 1e6))
+        self.replica = Replica(self.server, self.oracle)
+        self._fails_over = rng.random() < 0.3
         self.slot = _SLOT
         unused = Outbox(MemoryPool(4096, 1), bytes(12), on_sealed=_nothing, on_submit=lambda _: None, on_full=_nothing)
         self.child_route = Route(unused, name="child", queue="q", owner=None)
@@ -123,7 +128,9 @@ class World:
         self.server.clients = self.network.names()
         frame = self.oracle.before(self.server, command)
         reply = self.server.execute(command)
-        self.note(f"{command[0]!s} {str(command[1])[:8]} {len(reply) if isinstance(reply, list) else reply!r:.20}")
+        self.note(
+            f"{command[0]!s} {str(command[1])[:8]} {len(reply) if isinstance(reply, list) else type(reply).__name__}"
+        )
         self.oracle.after(command, frame, reply)
         return reply
 
@@ -146,6 +153,8 @@ class World:
         rng = self.rng
         self.now += rng.choice((0.0005, 0.001, 0.005, 0.02)) if rng.random() < 0.97 else rng.uniform(0.1, 1.0)
         self.network.deliver()
+        if self._fails_over and self.faulty and (self.replica.is_behind(self.now) or rng.random() < 0.05):
+            self.replica.follow(self.now)
         if self.faulty and rng.random() < self._chance_of_harm:
             self._harm()
         able = [p for p in self._processes if not p.over and p.frozen_until <= self.now]
@@ -176,10 +185,12 @@ class World:
         rng = self.rng
         living = [p for p in self._processes if not p.over]
         process = rng.choice(living) if living else None
-        harm = rng.choice(("kill", "freeze", "cut off", "clock", "memory", "stop", "kill"))
+        harm = rng.choice(("kill", "freeze", "cut off", "clock", "memory", "stop", "kill", "fail over"))
         self.oracle.stats[harm] += 1
         self.note(f"{harm} {process.name if process else ''}")
-        if harm == "memory":
+        if harm == "fail over":
+            self._fail_over()
+        elif harm == "memory":
             self.server.out_of_memory = not self.server.out_of_memory
         elif harm == "clock":
             self.client_skew, self.server_skew = (rng.choice((skew, rng.uniform(-SKEW, SKEW))) for skew in
@@ -196,6 +207,7 @@ class World:
         elif harm == "kill":
             process.die()
             self.oracle.stats["killed"] += 1
+            self.oracle.release(process.name)
             self._start(type(process))
 
     def die(self, process: Process, number: int) -> None:
@@ -206,6 +218,20 @@ class World:
             self.oracle.deaths[number] += 1
             self._start(WorkerProcess)
         process.check()
+
+    def _fail_over(self) -> None:
+        """The server is replaced by its replica; perhaps all connections break."""
+        if not self._fails_over or self.replica.is_behind(self.now):
+            return
+        self.oracle.stats["failed over"] += 1
+        self.failed_over = True
+        self.replica.promote()
+        broken = self.rng.random() < 0.7
+        for process in self._processes:
+            if process.over:
+                self.oracle.release(process.name)
+            elif broken:
+                process.cut_off_until = max(process.cut_off_until, self.now + self.rng.uniform(0.0, 0.5))
 
     def _start(self, kind: type[Process]) -> None:
         self._named += 1
@@ -242,6 +268,8 @@ class World:
         if not self._chance_of_harm:
             self.oracle.judge_deaths()
         for process in self._processes:
+            if isinstance(process, ProducerProcess):
+                self.oracle.stats["resent"] += process.producer.counts.resent
             if isinstance(process, ProducerProcess) and not process.over:
                 used, _ = process.producer.blocks
                 if used:
