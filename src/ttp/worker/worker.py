@@ -35,6 +35,7 @@ from ttp.worker.job import Job
 from ttp.worker.join import Joiner
 from ttp.worker.line import Line
 from ttp.worker.observer import Observer
+from ttp.worker.reading import Reading
 from ttp.worker.recovery import Recovery
 from ttp.worker.report import Reporter
 from ttp.worker.runners import ThreadRunner, run_slices
@@ -50,11 +51,7 @@ log = logging.getLogger("ttp.worker")
 
 IDLE_BLOCK_MS = 250
 BURST_BLOCK_MS = 20
-FETCH = 16  # frames of a stream in one read, while frames take little time: 1 MiB
-FETCH_SECONDS = 0.01  # of work in one read
-PREFETCH_SECONDS = 0.0002  # of work in hand, above which the next read goes out before it
 COMMIT_DELAY = 0.001  # seconds a commit may wait for the next turn
-CAREFUL = 1.0  # seconds of single reads after a frame that a worker died over
 ADOPT = 5.0  # seconds between two looks for deliveries whose reply was lost
 
 
@@ -102,17 +99,13 @@ class Worker:
         self.ready = ready or threading.Event()
         self._settings = settings
         self._queues = list(queues)
-        self._gates = gates(handlers, queues)
+        self._reading = Reading(self._queues, gates(handlers, queues))
         self._overdue = overdue
         self._closed = threading.Event()
         self._hand = Hand(Joiner(clock, patient=not settings.burst))
         self._stopping = False
-        self._turn = 0
         self._engaged = False  # this thread runs a handler, and takes nothing meanwhile
-        self._highest_read = 2  # the highest priority of the last read
-        self._frame_seconds = 0.0
         self._adopt_at = 0.0
-        self._careful_until = 0.0
 
         def connect(timeout: float) -> Connection:
             return open_connection(self.consumer, timeout)
@@ -134,7 +127,6 @@ class Worker:
             received=self._received,
         )
         self._streams = {stream: keys for keys in queues for stream in (*map(keys.stream, range(3)), keys.held)}
-        self._priority_of = {keys.stream(priority): priority for keys in queues for priority in range(3)}
         self._recovery = Recovery(
             wire=self._wire,
             committer=self._committer,
@@ -203,7 +195,7 @@ class Worker:
         elif self._hand.suspects:
             self._run_suspect()
         elif self._hand.ready:
-            if self._worth_a_prefetch() and self._has_room() and not self._wire.fetching:
+            if self._reading.is_early(self._hand.waiting) and self._has_room() and not self._wire.fetching:
                 self._fetch(block_ms=None)
             elif self._wire.unsent_age > COMMIT_DELAY:
                 self._wire.send()
@@ -257,7 +249,7 @@ class Worker:
             run_slices([part for job in jobs for part in job.cut_into(len(job.view))], self._committer.relieve)
             self._engaged = False
             seconds = (time.monotonic() - begun) / len(jobs)
-            self._frame_seconds += (seconds - self._frame_seconds) * 0.2
+            self._reading.took(seconds)
             for job in jobs:
                 self._commit(job)
 
@@ -283,7 +275,7 @@ class Worker:
 
     def _run_suspect(self) -> None:
         """A frame that a worker died over comes first, and runs with nothing else in hand."""
-        self._careful_until = time.monotonic() + CAREFUL
+        self._reading.caution(time.monotonic())
         if self._wire.fetching:
             self._wire.read()
         elif self._hand.waiting or self._hand.suspects > 1:
@@ -301,35 +293,18 @@ class Worker:
                 self._pause()
 
     def _fetch(self, *, block_ms: int | None) -> None:
-        """Read all priorities; but while higher ones bring work, NORMAL every 2nd and LOW every 8th turn."""
-        self._turn += 1
-        lowest = 2
-        if block_ms is None and self._turn % 8 and self._highest_read < 2:
-            lowest = 1 if self._turn % 2 == 0 or self._highest_read == 1 else 0
-        gates = self._gates
-        queues = (
-            [keys for keys in self._queues if keys not in gates or gates[keys].state != "open"]
-            if gates
-            else self._queues
-        )
-        if not queues:
+        streams = self._reading.streams(busy=block_ms is None)
+        if streams:
+            self._wire.fetch(streams, count=self._reading.count(time.monotonic()), block_ms=block_ms)
+        else:
             self._wire.settle()
             if block_ms is not None:
                 self._pause()
-            return
-        streams = [keys.stream(priority) for priority in range(lowest + 1) for keys in queues]
-        careful = time.monotonic() < self._careful_until or any(gate.state != "closed" for gate in gates.values())
-        count = 1 if careful else max(1, min(FETCH, int(FETCH_SECONDS / max(self._frame_seconds, 1e-6))))
-        self._wire.fetch(streams, count=count, block_ms=block_ms)
 
     def _idle_ms(self) -> int | None:
         """How long a read may block: until a join is due; None: not at all."""
         limit = BURST_BLOCK_MS if self._settings.burst else IDLE_BLOCK_MS
         return math.ceil(self._hand.join_wait(limit / 1000) * 1000) or None
-
-    def _worth_a_prefetch(self) -> bool:
-        """What is in hand takes longer than a round trip, and not so long that others had better have the rest."""
-        return self._frame_seconds * self._hand.waiting > PREFETCH_SECONDS and self._frame_seconds < FETCH_SECONDS
 
     def _has_room(self) -> bool:
         return all(runner is None or runner.idle for runner in (self._coroutines, self._threads))
@@ -362,7 +337,7 @@ class Worker:
     def _received(self, entries: Sequence[Entry], cancelled: Cancelled) -> None:
         """Entries that were read or claimed become jobs."""
         now_ms = self._committer.now_ms()
-        self._highest_read = self._priority_of.get(entries[0].stream, 2) if entries else 2
+        self._reading.brought(entries[0].stream if entries else None)
         for entry in entries:
             if not self._hand.learn(entry.id):
                 self._hand.forget(entry.id)  # given back before its delivery was read
