@@ -166,7 +166,7 @@ def test_a_full_queue_answers_and_takes_again(app: ttp.App, monkeypatch: pytest.
     monkeypatch.setattr(producer, "submit_timeout", 5.0)
     handle = eat.submit(b"x")
     testing.drain(app)
-    assert handle.result(5) is None
+    assert handle.result(20) is None
     assert queue_stats(app).done == 5 + doubtful
 
 
