@@ -1,16 +1,18 @@
 """Hot spots that were found and fixed, each with the run before and the run after: benchmarks/results/hot-spots/NAME/.
 
-To keep one, run the same command at the commit before and at the commit after, on a quiet machine:
+    python benchmarks/hot_spots.py NAME BEFORE AFTER --only throughput,stages
 
-    python benchmarks/run_all.py --only stages --save benchmarks/results/hot-spots/NAME/before.json
-    python benchmarks/run_all.py --only stages --save benchmarks/results/hot-spots/NAME/after.json
-
-and say in about.json: `title`; `found`: what cost the time, and how it was seen; `fixed`: what was changed; `parts`:
-what --only named; `numbers`: which of the numbers that `compare.py before.json after.json --all` prints are shown. Then
+builds both commits in build/hot-spots and measures these parts of today's benchmarks on each. about.json beside the two
+runs then says: `title`; `found`: what cost the time, and how it was seen; `fixed`: what was changed; `parts`: what
+--only named; `numbers`: which of the numbers that `compare.py before.json after.json --all` prints are shown. Then
 `make bench-report`.
 """
 
+import argparse
 import json
+import os
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ import compare
 import environment
 from tables import table
 
+ROOT = Path(__file__).parents[1]
 KEPT = environment.RESULTS / "hot-spots"
+TREES = ROOT / "build" / "hot-spots"
 
 
 @dataclass(frozen=True)
@@ -47,12 +51,13 @@ class HotSpot:
         rows = [(change.what, f"{change.old:,.6g}", f"{change.new:,.6g}", f"{change.ratio:.2f} ×")
                 for change in self.changes()]  # fmt: skip
         folder = f"benchmarks/results/hot-spots/{self.name}"
+        commits = " ".join(run["environment"]["commit"] for run in (self.before, self.after))
         shown = table(("number", "before", "after", "better"), rows)
         return (
             f"### {self.title}\n\n{self.found} {self.fixed}\n\n{shown}\n\n"
             f"- before: {environment.one_line(self.before['environment'])}\n"
             f"- after: {environment.one_line(self.after['environment'])}\n"
-            f"- again: `python benchmarks/run_all.py --only {self.parts} --save FILE` at each commit;"
+            f"- again: `python benchmarks/hot_spots.py {self.name} {commits} --only {self.parts}`;"
             f" `python benchmarks/compare.py {folder}/before.json {folder}/after.json`\n"
         )
 
@@ -66,3 +71,30 @@ def load(kept: Path = KEPT) -> list[HotSpot]:
 def _read(folder: Path) -> HotSpot:
     about, before, after = (json.loads((folder / f"{name}.json").read_text()) for name in ("about", "before", "after"))
     return HotSpot(folder.name, **about | {"numbers": tuple(about["numbers"])}, before=before, after=after)
+
+
+def measure(commit: str, parts: str, file: Path) -> None:
+    """Build a commit, and measure parts of today's benchmarks on it."""
+    tree = TREES / commit
+    if not tree.exists():
+        subprocess.run(["git", "worktree", "add", "--quiet", "--detach", tree, commit], cwd=ROOT, check=True)
+    subprocess.run(["make", "build"], cwd=tree, check=True, env=os.environ | {"MAKEFLAGS": ""})
+    shutil.copytree(ROOT / "benchmarks", tree / "benchmarks", dirs_exist_ok=True)
+    command = [tree / ".venv" / "bin" / "python", "benchmarks/run_all.py", "--only", parts, "--save", file]
+    subprocess.run(command, cwd=tree, check=True, env=os.environ | {"TTP_BACKEND": "native"})
+
+
+def main() -> None:
+    """Measure both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="of the folder in benchmarks/results/hot-spots")
+    parser.add_argument("before", help="a commit")
+    parser.add_argument("after", help="a commit")
+    parser.add_argument("--only", default="throughput,stages", help="these parts, with commas between")
+    options = parser.parse_args()
+    for which in ("before", "after"):
+        measure(getattr(options, which), options.only, KEPT / options.name / f"{which}.json")
+
+
+if __name__ == "__main__":
+    main()
