@@ -158,8 +158,12 @@ class Run:
         self.ledger.write("tried", start, stop)
         for n in range(start, stop):
             self._patiently(self.work.emit, n)
-        self._patiently(self.app.flush, FLUSH)
+        self.flush()
         self.ledger.write("accepted", start, stop)
+
+    def flush(self) -> None:
+        """Wait until all is accepted that was emitted, and all that is sent again, however often the server fails."""
+        self._patiently(self.app.flush, FLUSH)
 
     def emit_in_step(self, count: int) -> None:
         """`emit`, once the workers are not far behind: else the queue would still drain when patience is over."""

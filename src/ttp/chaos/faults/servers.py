@@ -1,5 +1,6 @@
 """Faults of the server: killed, out of memory, without room on its disk, replaced by its replica, its clock wrong."""
 
+import contextlib
 import signal
 import tempfile
 import time
@@ -8,7 +9,7 @@ from pathlib import Path
 
 from ttp.chaos.report import Report
 from ttp.chaos.run import Run
-from ttp.chaos.server import Server
+from ttp.chaos.server import NotInjected, Server
 from ttp.chaos.wrong_clock import WrongClock
 from ttp.coordination.connection import Connection
 from ttp.coordination.server_binary import ServerBinary
@@ -113,10 +114,13 @@ def failover(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
             accepted = run.app.sending.accepted
             parted = time.monotonic()
             run.wait("a second of tasks that only it has", partial(_accepts, run, accepted, parted + LAG))
-            begun = time.monotonic()
+            begun, resent = time.monotonic(), run.app.sending.resent
             replication.fail_over()
             run.report.injected += 1
             run.recovered_after(begun, run.ended())
+            with contextlib.suppress(NotInjected):  # then they are lost, as the ledgers show
+                run.wait("what was lost sent again", partial(_resends, run, resent))
+            run.flush()
         feeder.finish()
         report = run.judge()
         if not run.app.sending.resent:
@@ -128,6 +132,12 @@ def _accepts(run: Run, before: int, until: float) -> bool:
     """Whether more tasks are accepted than before, and it is so late."""
     run.ended()
     return run.app.sending.accepted > before and time.monotonic() > until
+
+
+def _resends(run: Run, before: int) -> bool:
+    """Whether the producer has noticed, and sends accepted tasks again."""
+    run.ended()
+    return run.app.sending.resent > before
 
 
 class Replication:
