@@ -20,6 +20,7 @@ from ttp.worker.pool import WorkerPool
 
 QUEUE_LIMIT = 4 << 20  # bytes
 STORE_LIMIT = 16 << 20  # bytes
+RESEND_LIMIT = 4 << 20  # bytes
 WORK = 0.0005  # seconds a task takes while the overload lasts
 OFFERED = 20_000  # tasks a second
 PAYLOAD = bytes(500)
@@ -53,6 +54,7 @@ def overload(directory: Path, policy: Any, seconds: float) -> None:
         submit_timeout=WAITS[policy],
         store=store,
         store_limit=STORE_LIMIT,
+        resend_limit=RESEND_LIMIT,
     )
     work = app.remote("work")
     work.emit(0, PAYLOAD)
