@@ -1,4 +1,5 @@
-"""What a worker's memory is made of: megabytes after each step on the way to it, each in a fresh process.
+"""What a worker's memory is made of: megabytes after each step on the way to it, each in a fresh process of a
+plain environment.
 
 `memory_parts.py [TASKS]`
 """
@@ -7,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import plain
 import psutil
 from footprint import footprint
 from harness import HERE, Bench, Role
@@ -14,8 +16,7 @@ from harness import HERE, Bench, Role
 STEPS = (  # what, and code that has all up to it
     ("the interpreter", ""),
     ("`import ttp`, with the core", "import ttp"),
-    ("redis-py and hiredis", "import sys, ttp; sys.modules['opentelemetry'] = None; import hiredis, redis"),
-    ("OpenTelemetry, which redis-py imports where it is installed", "import ttp, hiredis, redis"),
+    ("redis-py and hiredis", "import ttp, hiredis, redis"),
     ("the worker's modules", "import ttp, hiredis, redis, ttp.serve"),
     ("the app's module", "import ttp, hiredis, redis, ttp.serve, workload"),
 )
@@ -26,7 +27,7 @@ def measure(bench: Bench, count: int = 1_000_000) -> list[dict[str, Any]]:
     """Each part: the memory there is with it, and what it adds."""
     bench.fresh()
     seen = [(what, imported(code, bench)) for what, code in STEPS]
-    with bench.worker() as process:
+    with bench.worker(python=plain.python(), PYTHONPATH=plain.PATH) as process:
         seen.append(("connections, threads and buffers: started", footprint([process])))
         Role("load.py", "emit", count, environment=bench.environment()).run()
         bench.wait_for("done", count)
@@ -40,9 +41,10 @@ def measure(bench: Bench, count: int = 1_000_000) -> list[dict[str, Any]]:
 
 def imported(code: str, bench: Bench) -> dict[str, float]:
     """What a process holds that has run some code, and does nothing since."""
+    environment = bench.environment() | {"PYTHONPATH": plain.PATH}
     process = subprocess.Popen(
-        [sys.executable, "-c", f"{code}\n{_THEN_WAIT}"],
-        env=bench.environment(), cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        [plain.python(), "-c", f"{code}\n{_THEN_WAIT}"],
+        env=environment, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     if process.stdout.readline() != "ready\n":
