@@ -255,8 +255,9 @@ def test_what_is_sent_again_is_not_taken_back() -> None:
     chain.stands(None)
     on_the_way = next(frame for frame in chain if frame.fid == 2)
     assert not chain.withdraw(on_the_way)
+    chain.answer("NO", None)  # now nothing is on the wire
     again = next(iter(chain))
     assert isinstance(again, KeptFrame)
     assert not chain.withdraw(again)
     assert (first := chain.first_unsent()) is not None
-    assert first.fid == 3
+    assert first.fid == 2  # which was refused
