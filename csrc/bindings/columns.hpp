@@ -6,6 +6,7 @@
 #include "ttp/column_frame.hpp"
 
 #include <memory>
+#include <type_traits>
 #include <vector>
 
 namespace ttp::bindings {
@@ -25,6 +26,12 @@ class Buffer {
  private:
   Py_buffer view_;
 };
+
+template <typename T>
+py::bytes bytes_of(const std::vector<T>& items) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  return {reinterpret_cast<const char*>(items.data()), items.size() * sizeof(T)};
+}
 
 // A whole frame as bytes; ValueError if it would be too long.
 template <typename Index>

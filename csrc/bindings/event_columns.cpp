@@ -20,12 +20,6 @@ int64_t checked_int64(py::handle number, const char* what) {
   return value;
 }
 
-template <typename T>
-py::bytes bytes_of(const std::vector<T>& items) {
-  static_assert(std::is_trivially_copyable_v<T>);
-  return {reinterpret_cast<const char*>(items.data()), items.size() * sizeof(T)};
-}
-
 class PyEventColumns {
  public:
   explicit PyEventColumns(const py::int_& limit) : columns_(checked(limit, 1, kMaxFrame / 4, "limit")) {}

@@ -129,6 +129,8 @@ void bind_frame_view(pybind11::module_& module) {
       .def("columns", &PyFrameView::columns,
            "(name, type, validity, data, offsets, values) of each column, views into the frame; none of a frame of "
            "rows.")
+      .def("rows_as_columns", &PyFrameView::rows_as_columns, py::arg("start"), py::arg("stop"), py::arg("fields"),
+           py::pos_only(), "Some rows as columns; None where a row's values are not of the columns' types.")
       .def("arguments", &PyFrameView::arguments, py::arg("row"), py::pos_only(),
            "Decode one row. CorruptFrame if it is not one.")
       .def("derive", &PyFrameView::derive, py::arg("rows"), py::pos_only(), py::kw_only(), py::arg("fid"),

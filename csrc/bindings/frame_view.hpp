@@ -15,6 +15,7 @@ class PyFrameView {
 
   py::object arguments(py::ssize_t row) const;
   py::list columns() const;
+  py::object rows_as_columns(const py::int_& start, const py::int_& stop, const py::object& fields) const;
   py::bytes derive(const py::object& rows, const py::int_& fid, const py::object& attempt, const py::object& deferrals,
                    const py::object& crashes) const;
 

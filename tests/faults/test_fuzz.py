@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 CSRC = Path(__file__).parents[2] / "csrc"
-SECONDS = int(os.environ.get("TTP_FUZZ_SECONDS", "20"))  # for each of the four
+SECONDS = int(os.environ.get("TTP_FUZZ_SECONDS", "20"))  # for each
 CLANG = shutil.which("clang++")
 SANITIZE = ["-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=all"]
 
@@ -32,7 +32,7 @@ def clang(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.timeout(SECONDS + 120)
-@pytest.mark.parametrize("target", ["cursor", "msgpack", "frame", "events"])
+@pytest.mark.parametrize("target", ["cursor", "msgpack", "frame", "events", "rows"])
 def test_fuzz(clang: str, tmp_path: Path, target: str) -> None:
     program, found = tmp_path / target, tmp_path / "found"
     found.mkdir()

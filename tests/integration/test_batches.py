@@ -117,6 +117,23 @@ def test_only_the_rows_at_fault_fail(app: ttp.App) -> None:
     assert len(calls) < 80
 
 
+def test_a_row_of_another_shape_fails_alone(app: ttp.App) -> None:
+    done: list[float] = []
+
+    @app.batch(Reading)
+    def store(batch: ttp.Batch[Reading]) -> None:
+        done.extend(batch["value"].tolist())
+
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    foreign = app.remote(store.name)
+    foreign.submit_many(
+        [("pump", at, 1.0), ("pump", at, "hot"), ("pump",), ("pump", at, 2, "note"), ("pump", None, 3.0)]
+    )
+    testing.drain(app)
+    assert sorted(done) == [1.0, 2.0]
+    assert sorted(len(letter.args) for letter in app.dead_letters()) == [1, 3, 3]
+
+
 def test_a_batch_says_which_rows_failed(app: ttp.App) -> None:
     attempts: dict[float, int] = {}
     children: list[int] = []

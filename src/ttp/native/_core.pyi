@@ -166,6 +166,17 @@ class FrameView:
     def columns(self) -> list[tuple[str, int, memoryview, memoryview, memoryview, memoryview]]:
         """(name, type, validity, data, offsets, values) of each, views into `data`; none of a frame of rows."""
 
+    def rows_as_columns(
+        self, start: int, stop: int, fields: Sequence[tuple[str, int, bool, bytes]], /
+    ) -> list[tuple[str, int, bytes, bytes, bytes, bytes]] | None:
+        """The rows [start, stop) as columns, of a frame of rows.
+
+        A field is (argument's name, column type, whether nil fits, MessagePack value of rows without it; b'' where
+        they must have one), in the order of positional arguments. None if a row is not plain: a value is of
+        another type, an argument is missing, unknown or given twice, the row is malformed; `arguments` says then
+        what it is. Times in a zone make the type 5. A column of values takes what there is, unread.
+        """
+
     def derive(
         self,
         rows: Sequence[int],

@@ -7,6 +7,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from ttp.columns.dictionary import Dictionary
 from ttp.columns.joined import Part, join
+from ttp.columns.rows import columns_of_rows
 from ttp.columns.schema import (
     BOOL,
     FLOAT64,
@@ -141,18 +142,8 @@ class Batch(Generic[Row]):
     def _part(self, span: Span) -> Part:
         if span.view.columnar:
             return Part(span.view.columns(), slice(span.rows.start, span.rows.stop))
-        from ttp.columns.arrays import columns_of  # noqa: PLC0415 - not for frames of columns
-
-        fields = fields_of(self._row) if self._row is not None else ()
-        names = [field.name for field in fields]
-        given: dict[str, list[Any]] = {name: [] for name in names}
-        defaults = {field.name: field.default for field in fields}
-        for args, kwargs in map(span.view.arguments, span.rows):
-            event = {**defaults, **dict(zip(names, args, strict=False)), **kwargs}
-            for name, values in given.items():
-                values.append(event[name])
-        count = len(span.rows)
-        return Part([column.cut(0, count) for column in columns_of(fields, given)], slice(0, count))
+        made = [] if self._row is None else columns_of_rows(self._row, span.view, span.rows)
+        return Part(made, slice(0, len(span.rows)))
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The Arrow PyCapsule stream: pyarrow, polars, pandas and DuckDB take a batch as a table (`ttp[columns]`)."""

@@ -99,12 +99,12 @@ class Column(NamedTuple):
 
     def gather(self, rows: Sequence[int]) -> "Column":
         """Some of the rows. A dictionary is taken over whole."""
-        validity = _bits([self.valid(row) for row in rows]) if len(self.validity) else b""
+        validity = bits([self.valid(row) for row in rows]) if len(self.validity) else b""
         if self.type == VALUE:
             items = [self.item(row) for row in rows]
-            return self._replace(offsets=_ends(items), values=b"".join(items))
+            return self._replace(offsets=ends(items), values=b"".join(items))
         if self.type == BOOL:
-            data = _bits([bool(self.data[row // 8] >> row % 8 & 1) for row in rows])
+            data = bits([bool(self.data[row // 8] >> row % 8 & 1) for row in rows])
         else:
             width = 4 if self.type == STRING else 8
             data = b"".join(bytes(self.data[width * row : width * (row + 1)]) for row in rows)
@@ -196,18 +196,20 @@ def sections(columns: Sequence[Column]) -> tuple[bytes, bytes]:
     return bytes(schema) + b"".join(names), bytes(buffers)
 
 
-def _bits(flags: Sequence[bool]) -> bytes:
+def bits(flags: Sequence[bool]) -> bytes:
+    """An LSB bitmap."""
     out = bytearray((len(flags) + 7) // 8)
     for i, flag in enumerate(flags):
         out[i // 8] |= flag << i % 8
     return bytes(out)
 
 
-def _ends(items: Sequence[bytes]) -> bytes:
-    ends = [0]
+def ends(items: Sequence[bytes]) -> bytes:
+    """Where each item ends, from 0 on."""
+    out = [0]
     for item in items:
-        ends.append(ends[-1] + len(item))
-    return struct.pack(f"<{len(ends)}I", *ends)
+        out.append(out[-1] + len(item))
+    return struct.pack(f"<{len(out)}I", *out)
 
 
 def _refuse_if(wrong: object, why: str) -> None:

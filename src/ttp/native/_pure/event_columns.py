@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final, final
 
 from ttp.native._pure.codec import MAX_TASK, pack
-from ttp.native._pure.column import INT64, MAX_COLUMN_ROWS, STRING, VALUE
+from ttp.native._pure.column import INT64, MAX_COLUMN_ROWS, STRING, VALUE, ends
 from ttp.native._pure.events import Event, Left, json_event, line_event
 
 MAX_LINE: Final = 64 * 1024
@@ -30,7 +30,7 @@ class _Texts:
 
     def column(self, name: str) -> tuple[str, int, bytes, bytes, bytes, bytes]:
         codes = struct.pack(f"<{len(self.codes)}I", *self.codes)
-        return name, STRING, b"", codes, _ends(list(self.known)), b"".join(self.known)
+        return name, STRING, b"", codes, ends(list(self.known)), b"".join(self.known)
 
 
 class _Table:
@@ -53,7 +53,7 @@ class _Table:
             ("epoch", INT64, b"", struct.pack(f"<{count}q", *self.epoch), b"", b""),
             ("sequence", INT64, b"", struct.pack(f"<{count}q", *self.sequence), b"", b""),
             self.timestamp.column("timestamp"),
-            ("fields", VALUE, b"", b"", _ends(self.fields), b"".join(self.fields)),
+            ("fields", VALUE, b"", b"", ends(self.fields), b"".join(self.fields)),
         ]
 
 
@@ -173,10 +173,3 @@ def _packed(fields: dict[str, Any]) -> bytes | None:
         return pack(fields)
     except ValueError:
         return None
-
-
-def _ends(items: list[bytes]) -> bytes:
-    ends = [0]
-    for item in items:
-        ends.append(ends[-1] + len(item))
-    return struct.pack(f"<{len(ends)}I", *ends)

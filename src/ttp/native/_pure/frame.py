@@ -10,6 +10,7 @@ from ttp.errors import CorruptFrame
 from ttp.native._pure import column as columnar
 from ttp.native._pure.codec import MAX_TASK, decode_row
 from ttp.native._pure.crc32c import crc32c
+from ttp.native._pure.row_columns import Buffers, rows_as_columns
 
 WIRE_MAJOR = 1
 MAX_FRAME = 1_048_576
@@ -236,6 +237,16 @@ class FrameView:
     def columns(self) -> list[tuple[str, int, memoryview, memoryview, memoryview, memoryview]]:
         """See `_core.pyi`."""
         return [(c.name, c.type, c.validity, c.data, c.offsets, c.values) for c in self._columns]
+
+    def rows_as_columns(
+        self, start: int, stop: int, fields: Sequence[tuple[str, int, bool, bytes]], /
+    ) -> list[Buffers] | None:
+        """See `_core.pyi`."""
+        if self.columnar:
+            raise ValueError("a frame of columns has no rows")
+        _within(stop, 0, self._count, "stop")
+        _within(start, 0, stop, "start")
+        return rows_as_columns((self.row(row) for row in range(start, stop)), fields)
 
     def derive(
         self,
