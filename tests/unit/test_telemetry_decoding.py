@@ -159,3 +159,27 @@ def test_a_long_line_is_refused_once_and_the_next_one_taken() -> None:
     assert intake.refused == {"too_long": 1, "not_json": 2}
     assert len(told) == 2
     assert all(text.isprintable() and len(text) < 700 for text in told)  # escaped: nothing reaches a terminal raw
+
+
+def test_a_short_line_may_be_a_long_event() -> None:
+    # Names inside an object are written out: 20 of 10,000 characters are more than a task may be.
+    nested = json.dumps({"x" * 10_000: dict.fromkeys(map(str, range(20)), 1)}).encode()
+    assert len(nested) < MAX_LINE
+    intake = Collected()
+    stream = Stream(JSON_LINES, origin(), intake)
+    stream.feed(b"1\n" + nested + b"\n2\n")
+    stream.end()
+    assert [record.fields["value"] for record in intake.records] == [1, 2]
+    assert intake.refused == {"too_long": 1}
+
+
+def test_timestamps_may_repeat_and_run_backwards() -> None:
+    stamps = ["2026-01-01T00:00:02+00:00", "2026-01-01T00:00:01+00:00", "2026-01-01T00:00:01+00:00"]
+    intake = Collected()
+    stream = Stream(JSON_LINES, origin(), intake)
+    stream.feed(b"".join(json.dumps({"timestamp": stamp, "v": 1}).encode() + b"\n" for stamp in stamps))
+    stream.end()
+    assert [(record.timestamp, record.sequence) for record in intake.records] == list(
+        zip(stamps, range(3), strict=True)
+    )
+    assert not intake.refused
