@@ -144,10 +144,7 @@ class Pump:
 
     def _accepted(self, frames: list[FrameWriter]) -> None:
         for frame in frames:
-            if kept(frame):
-                self.counts.resent += len(frame)
-            else:
-                self.counts.accepted += len(frame)
+            self._count(frame)
             self.settle(frame, outcome=True)
         window = self.flight.window
         if window.lost:
@@ -158,6 +155,12 @@ class Pump:
             self.watching = True
             self._outbox.wake()
         self.lead.settled()
+
+    def _count(self, frame: FrameWriter) -> None:
+        if kept(frame):
+            self.counts.resent += len(frame)
+        else:
+            self.counts.accepted += len(frame)
 
     def settle(self, frame: FrameWriter, outcome: object) -> None:
         """This became of a frame: its block is free."""
