@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Self
@@ -260,8 +261,13 @@ class Feeder:
         run = self._run
         run.going_on = False
         with contextlib.suppress(NotInjected):
-            run.wait("all accepted", lambda: run.ended() >= 0 and not self._thread.is_alive())
+            while self._thread.is_alive():  # patient as long as work goes on
+                ended = run.ended()
+                run.wait("progress", partial(self._went_on, ended))
         if self.error is not None:
             run.report.problems.append(f"the producer gave up: {self.error}")
         elif self._thread.is_alive():
-            run.report.problems.append(f"not all tasks are accepted within {PATIENCE:.0f} s")
+            run.report.problems.append(f"no work for {PATIENCE:.0f} s, and not all tasks are accepted")
+
+    def _went_on(self, ended: int) -> bool:
+        return self._run.ended() > ended or not self._thread.is_alive()
