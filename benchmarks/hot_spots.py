@@ -26,6 +26,11 @@ KEPT = environment.RESULTS / "hot-spots"
 TREES = ROOT / "build" / "hot-spots"
 
 
+def number(value: float) -> str:
+    """With as many digits as say something."""
+    return f"{value:,.0f}" if value >= 1_000 else f"{value:.3g}"
+
+
 @dataclass(frozen=True)
 class HotSpot:
     """What was slow, why, and by how much it is better."""
@@ -48,7 +53,7 @@ class HotSpot:
 
     def section(self) -> str:
         """For docs/benchmarks.md."""
-        rows = [(change.what, f"{change.old:,.6g}", f"{change.new:,.6g}", f"{change.ratio:.2f} ×")
+        rows = [(change.what, number(change.old), number(change.new), f"{change.ratio:.2f} ×")
                 for change in self.changes()]  # fmt: skip
         folder = f"benchmarks/results/hot-spots/{self.name}"
         commits = " ".join(run["environment"]["commit"] for run in (self.before, self.after))
