@@ -44,6 +44,7 @@ int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const char* const names[] = {"a", "b", "c", "d", "e", "f"};
   const ColumnType types[] = {ColumnType::Bool,      ColumnType::Int64,  ColumnType::Float64,
                               ColumnType::Timestamp, ColumnType::String, ColumnType::Value};
+  fields.reserve(6);
   for (size_t i = 0; i < 6; ++i) fields.push_back({names[i], types[i], data[0] % 2 == 0, {kNil, 1}});
   ttp::RowColumns columns(fields);
   const size_t length = data[0] / 2 + 1u;

@@ -33,7 +33,8 @@ class RowColumn {
   ColumnType type() const noexcept { return type_; }  // TimestampUtc where a time has a zone
   const std::vector<uint8_t>& truths() const noexcept { return truths_; }
   const std::vector<uint64_t>& numbers() const noexcept { return numbers_; }
-  const TextColumn& texts() const noexcept { return *texts_; }
+  // Of a column of strings alone, which has them.
+  const TextColumn& texts() const noexcept { return *texts_; }  // NOLINT(bugprone-unchecked-optional-access)
   const std::vector<uint32_t>& ends() const noexcept { return ends_; }
   const std::vector<uint8_t>& values() const noexcept { return values_; }
 
@@ -87,6 +88,7 @@ class RowColumn {
       case ColumnType::Bool: truths_.resize(Column::bitmap_size(row + 1)); break;
       case ColumnType::Float64: numbers_.push_back(kNan); break;
       case ColumnType::Int64: numbers_.push_back(0); break;
+      // NOLINTNEXTLINE(bugprone-unchecked-optional-access): a column of strings has them
       case ColumnType::String: texts_->append({}); break;
       default: numbers_.push_back(uint64_t{1} << 63);  // NaT
     }
@@ -123,7 +125,7 @@ class RowColumn {
   // A wall clock's microseconds, and, with a zone, how many seconds it is ahead of UTC.
   bool take_time(const Token& token) {
     if (token.type != Type::Ext || token.code != kDatetime || (token.size != 8 && token.size != 12)) return false;
-    int64_t time = static_cast<int64_t>(ttp::detail::load_le<uint64_t>(token.data));
+    auto time = static_cast<int64_t>(ttp::detail::load_le<uint64_t>(token.data));
     if (time < kYear1 + kDay || time >= kYear10000 - kDay) return false;
     if (token.size == 12) {
       const int64_t ahead = static_cast<int32_t>(ttp::detail::load_le<uint32_t>(token.data + 8)) * kSecond;
@@ -138,7 +140,7 @@ class RowColumn {
   bool take_text(const Token& token) {
     const std::string_view text = token.type == Type::Str ? Bytes{token.data, token.size}.text() : std::string_view();
     if (token.type != Type::Str || !is_utf8(text)) return false;
-    texts_->append(text);
+    texts_->append(text);  // NOLINT(bugprone-unchecked-optional-access): as above
     return true;
   }
 
