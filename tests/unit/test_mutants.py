@@ -1,7 +1,8 @@
 """The mutants' table stays in step with the source: each guard is there once, and each test exists."""
 
 import pytest
-from mutants import MUTANTS, ROOT, Mutant
+from mutant_list import MUTANTS, Mutant
+from mutants import ROOT
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: f"{m.file}: {m.guard[:40]}")
