@@ -25,6 +25,7 @@ from workload import noop
 from ttp.coordination import commands
 from ttp.native import DEAD, FrameView, MemoryPool, Outbox, Route
 from ttp.policy import Clock
+from ttp.producer.producer import BLOCK_SIZE
 from ttp.worker.draft import command, draft
 from ttp.worker.job import Job
 
@@ -68,7 +69,7 @@ class ServerTime:
 def produce(bench: Bench, frames: int, spent: Spent) -> None:
     """Encode, seal and send so many frames."""
     outbox = Outbox(
-        MemoryPool(32 * 1024, 64), bytes(12), on_sealed=lambda: None, on_submit=lambda _: None, on_full=lambda: None
+        MemoryPool(BLOCK_SIZE, 64), bytes(12), on_sealed=lambda: None, on_submit=lambda _: None, on_full=lambda: None
     )
     outbox.attended = True
     emit = Route(outbox, name="noop", queue="default", owner=None, min_args=3, max_args=3)

@@ -33,6 +33,29 @@ def test_a_stopped_worker_ends_without_a_server(server: Server) -> None:
         assert not thread.is_alive()
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_stopped_worker_waits_no_longer_than_its_grace_for_a_server_to_commit_to(
+    server: Server, threads: int
+) -> None:
+    gone = threading.Event()
+    with ttp.App("plant", server.url) as app:
+
+        @app.task
+        def last() -> None:
+            server.stop(signal.SIGKILL)  # what came of this cannot be committed
+            gone.set()
+
+        last.submit()
+        pool = ttp.WorkerPool(app, threads=threads, grace=0.5)
+        pool.exit_on_overdue = False
+        thread = threading.Thread(target=pool.run, daemon=True)
+        thread.start()
+        assert gone.wait(20)
+        pool.stop()
+        thread.join(20)
+        assert not thread.is_alive()
+
+
 def test_a_connection_that_broke_is_not_connected(server: Server) -> None:
     wire = Wire(open_connection=lambda _: server.connect(), consumer="me", queues=[], answered=print, received=print)
     assert not wire.connected

@@ -12,7 +12,8 @@ from ttp.producer.producer import OnFull, Producer
 from ttp.worker import watchdog as watchdog_module
 from ttp.worker.handler import Handler
 from ttp.worker.job import Job
-from ttp.worker.worker import Settings, Worker
+from ttp.worker.settings import Settings
+from ttp.worker.worker import Worker
 
 if TYPE_CHECKING:
     from simulation.world import World

@@ -18,7 +18,8 @@ from ttp.errors import ServerRefused
 from ttp.policy import Clock
 from ttp.worker.handler import Handler, Lifespan
 from ttp.worker.scoreboard import Scoreboard
-from ttp.worker.worker import Settings, Worker
+from ttp.worker.settings import Settings
+from ttp.worker.worker import Worker
 
 log = logging.getLogger("ttp.pool")
 

@@ -14,7 +14,6 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,7 @@ from ttp.worker.recovery import Recovery
 from ttp.worker.report import Reporter
 from ttp.worker.runners import ThreadRunner, run_slices
 from ttp.worker.scoreboard import Layout, Scoreboard, Slot
+from ttp.worker.settings import Settings
 from ttp.worker.stats import Stats
 from ttp.worker.watchdog import Watchdog
 from ttp.worker.wire import Cancelled, Commit, Wire
@@ -53,18 +53,6 @@ IDLE_BLOCK_MS = 250
 BURST_BLOCK_MS = 20
 COMMIT_DELAY = 0.001  # seconds a commit may wait for the next turn
 ADOPT = 5.0  # seconds between two looks for deliveries whose reply was lost
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How a worker works; see `WorkerPool`."""
-
-    threads: int = 1
-    concurrency: int = 100
-    grace: float = 25.0
-    lease: float = 5.0
-    stall: float = 60.0
-    burst: bool = False
 
 
 class Worker:
@@ -104,6 +92,7 @@ class Worker:
         self._closed = threading.Event()
         self._hand = Hand(Joiner(clock, patient=not settings.burst))
         self._stopping = False
+        self._give_up_at = math.inf  # when a stopped worker waits no longer for a server
         self._engaged = False  # this thread runs a handler, and takes nothing meanwhile
         self._adopt_at = 0.0
 
@@ -184,7 +173,8 @@ class Worker:
         self._stopping = True
         for job in self._hand.jobs():
             job.stop()
-        self._watchdog.stop_at(time.monotonic() + self._settings.grace)
+        self._give_up_at = time.monotonic() + self._settings.grace
+        self._watchdog.stop_at(self._give_up_at)
         self._hand.room.set()
 
     # the turn
@@ -354,7 +344,7 @@ class Worker:
     def _reconnect(self) -> None:
         """Connect, however long it takes, and look for lost deliveries next."""
         backoff = Backoff()
-        while not self._stopping or self._hand.held:
+        while not self._stopping or (self._hand.held and time.monotonic() < self._give_up_at):
             try:
                 self._wire.reconnect()
             except ServerRefused:
@@ -369,7 +359,9 @@ class Worker:
 
     def _finished(self) -> bool:
         if self._stopping:
-            return not self._hand.held and (self._wire.quiet or not self._wire.connected)
+            if not self._wire.connected:  # what is in hand stays pending, and others run it
+                return not self._hand.held or time.monotonic() >= self._give_up_at
+            return not self._hand.held and self._wire.quiet
         if not self._settings.burst or self._hand.held or not self._wire.quiet or self._recovery.due:
             return False
         replies = self._wire.connection.call_many([say for keys in self._queues for say in commands.backlog(keys)])
@@ -377,17 +369,21 @@ class Worker:
 
     def _give_back_running(self) -> None:
         """Grace is over: what still runs, and what waits behind it, goes back to the queue (watchdog's thread)."""
-        self._recovery.surrender()
+        with contextlib.suppress(ServerUnavailable):
+            self._recovery.surrender()
         stuck = [job for job in self._hand.jobs() if job.slices and job.handler.kind != "async"]
-        for job in stuck:
-            self._committer.replace(job, running="ready")
+        with contextlib.suppress(ServerUnavailable):  # without a server they stay pending, and others take them over
+            for job in stuck:
+                self._committer.replace(job, running="ready")
         if self._coroutines is not None:
             self._coroutines.give_back()
         if stuck:
-            log.warning("grace is over: %d frames went back to the queue while their handlers run", len(stuck))
+            log.warning("grace is over: %d frames go back to the queue while their handlers run", len(stuck))
             self._overdue()
 
     def _end(self) -> None:
+        if not self._wire.connected:
+            self._closed.set()  # what is left to commit is tried once
         self._committer.close()
         with contextlib.suppress(ServerUnavailable):
             self._committer.flight.flush(partial(self._committer.line.call_many, patience=1.0))
