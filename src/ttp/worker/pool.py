@@ -24,6 +24,7 @@ from ttp.worker.worker import Worker
 log = logging.getLogger("ttp.pool")
 
 EXIT_REFUSED = 3
+STOPPING = (signal.SIGTERM, signal.SIGINT)
 RESTART_PAUSE = 1.0  # seconds before a process that died young is started again
 
 
@@ -209,7 +210,7 @@ class WorkerPool:
         sys.stdout.flush()
         sys.stderr.flush()
         read_end, write_end = os.pipe()
-        pid = os.fork()
+        pid = _fork()
         if pid:
             os.close(read_end)
             self._lifelines.append(write_end)  # closes with this process, however it ends
@@ -261,12 +262,21 @@ class WorkerPool:
             # By another thread: this one may be inside a lock that stopping takes.
             threading.Thread(target=self.stop, name="ttp-stop", daemon=True).start()
 
-        before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+        before = {number: signal.signal(number, handle) for number in STOPPING}
         try:
             yield
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _fork() -> int:
+    """os.fork, with signals held back: a handler must not start a thread while `threading` puts a child in order."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
+    try:
+        return os.fork()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager
