@@ -342,16 +342,19 @@ class TestRefusals:
 
 def test_a_submit_that_is_interrupted_leaves_no_reply_to_be_awaited(server: Server) -> None:
     """Ctrl-C once the reply is read: what the queue then refuses is tried again all the same."""
-    with ttp.App("plant", server.url, queue_tasks=2) as app:
+    # Without a resend window, since the flusher, which watches over one, reads too.
+    with ttp.App("plant", server.url, queue_tasks=2, resend_seconds=0) as app:
         work = app.task(name="work")(len)
         work.submit("1")
         connection = app._producer._link.connection
         assert connection is not None
-        read = connection.read
+        read, here = connection.read, threading.current_thread()
 
-        def interrupted(timeout: float | None) -> None:
-            read(timeout)
-            raise KeyboardInterrupt
+        def interrupted(timeout: float | None) -> object:
+            reply = read(timeout)
+            if threading.current_thread() is here:
+                raise KeyboardInterrupt
+            return reply
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(connection, "read", interrupted)
