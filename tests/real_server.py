@@ -68,6 +68,12 @@ class Server:
             self._process.wait(10)
             self._process = None
 
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        assert self._process is not None
+        return self._process.pid
+
     def signal(self, what: signal.Signals) -> None:
         """Send it a signal."""
         assert self._process is not None

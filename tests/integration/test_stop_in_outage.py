@@ -1,8 +1,12 @@
 """A worker that is stopped while its server is away ends, rather than wait for a server that may never come."""
 
+import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +58,34 @@ def test_a_stopped_worker_waits_no_longer_than_its_grace_for_a_server_to_commit_
         pool.stop()
         thread.join(20)
         assert not thread.is_alive()
+
+
+ENDLESS = """
+import os, signal, sys, threading, ttp
+
+app = ttp.App("plant", sys.argv[1])
+
+@app.task
+def endless() -> None:
+    os.kill(int(sys.argv[2]), signal.SIGKILL)  # the server
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait()
+
+endless.submit()
+ttp.WorkerPool(app, threads=int(sys.argv[3]), grace=0.5).run()
+"""
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_worker_ends_with_its_grace_though_neither_handler_nor_server_answers(
+    server: Server, threads: int, tmp_path: Path
+) -> None:
+    script = tmp_path / "endless.py"
+    script.write_text(ENDLESS)
+    command = [sys.executable, str(script), server.url, str(server.pid), str(threads)]
+    where = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run(command, env=where, timeout=60, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_connection_that_broke_is_not_connected(server: Server) -> None:

@@ -38,7 +38,9 @@ class Line:
         """
         deadline = time.monotonic() + patience
         backoff = Backoff()
-        with self._lock:
+        if not self._lock.acquire(timeout=patience):
+            raise ServerUnavailable("another request waits for the server")
+        try:
             while True:
                 try:
                     if self._connection is None:
@@ -54,6 +56,8 @@ class Line:
                         raise
                     if self._closed.wait(backoff.next()):
                         raise
+        finally:
+            self._lock.release()
 
     def call(self, command: Command, *, patience: float = OUTAGE) -> Any:
         """`call_many` for one."""

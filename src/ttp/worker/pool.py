@@ -271,7 +271,7 @@ class WorkerPool:
 
 
 def _fork() -> int:
-    """os.fork, with signals held back: a handler must not start a thread while `threading` puts a child in order."""
+    """os.fork, with signals held back: CPython drops those that reach a child before it is in order."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)
     try:
         return os.fork()

@@ -9,6 +9,7 @@ from ttp.coordination.keys import Keys
 from ttp.worker.commits import Committer
 from ttp.worker.hand import Hand
 from ttp.worker.inbox import Inbox
+from ttp.worker.line import OUTAGE
 from ttp.worker.stats import Stats
 from ttp.worker.wire import Wire
 
@@ -83,20 +84,23 @@ class Recovery:
                     reply = connection.call(*commands.entry(stream, entry_id))
                     self._receive(commands.range_entries(stream, reply, deliveries))
 
-    def surrender(self) -> None:
+    def surrender(self, *, patience: float = OUTAGE) -> None:
         """A handler is slow: hand back the frames behind it, read or on the wire (watchdog's thread)."""
         for job in self._hand.take_waiting():
             job.cut_into(len(job.view))
-            self._committer.replace(job)
+            self._committer.replace(job, patience=patience)
         if not self._wire.fetching:
             return
         line = self._committer.line
         for stream, keys in self._streams.items():
-            pending = commands.pending_deliveries(line.call(commands.pending(stream, self._consumer)))
+            pending = commands.pending_deliveries(
+                line.call(commands.pending(stream, self._consumer), patience=patience)
+            )
             for entry_id, deliveries in pending.items():
                 if not self._hand.learn(entry_id):
                     continue  # in hand; whatever is learnt here is passed over when the fetch's reply is read
-                for entry in commands.range_entries(stream, line.call(commands.entry(stream, entry_id)), deliveries):
+                reply = line.call(commands.entry(stream, entry_id), patience=patience)
+                for entry in commands.range_entries(stream, reply, deliveries):
                     say = self._inbox.give_back(entry, keys)
                     if say is not None:
-                        line.call(say)
+                        line.call(say, patience=patience)

@@ -52,6 +52,7 @@ log = logging.getLogger("ttp.worker")
 IDLE_BLOCK_MS = 250
 BURST_BLOCK_MS = 20
 COMMIT_DELAY = 0.001  # seconds a commit may wait for the next turn
+OVERDUE_PATIENCE = 1.0  # seconds for a server to take back what a stopped worker still runs
 ADOPT = 5.0  # seconds between two looks for deliveries whose reply was lost
 
 
@@ -369,12 +370,12 @@ class Worker:
 
     def _give_back_running(self) -> None:
         """Grace is over: what still runs, and what waits behind it, goes back to the queue (watchdog's thread)."""
-        with contextlib.suppress(ServerUnavailable):
-            self._recovery.surrender()
+        with contextlib.suppress(ServerUnavailable):  # without a server all stays pending, and others take it over
+            self._recovery.surrender(patience=OVERDUE_PATIENCE)
         stuck = [job for job in self._hand.jobs() if job.slices and job.handler.kind != "async"]
-        with contextlib.suppress(ServerUnavailable):  # without a server they stay pending, and others take them over
+        with contextlib.suppress(ServerUnavailable):
             for job in stuck:
-                self._committer.replace(job, running="ready")
+                self._committer.replace(job, running="ready", patience=OVERDUE_PATIENCE)
         if self._coroutines is not None:
             self._coroutines.give_back()
         if stuck:
