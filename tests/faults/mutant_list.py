@@ -324,9 +324,15 @@ MUTANTS = [
     ),
     Mutant(
         "worker/worker.py",
-        "        self._recovery.surrender()\n        stuck",
-        "        stuck",
+        "            self._recovery.surrender(patience=OVERDUE_PATIENCE)",
+        "            pass",
         "tests/integration/test_worker.py::test_grace_over_the_running_task_and_what_waits_behind_it_go_back_too",
+    ),
+    Mutant(
+        "worker/worker.py",
+        "(self._hand.held and time.monotonic() < self._give_up_at)",
+        "self._hand.held",
+        _STOP + "test_a_stopped_worker_waits_no_longer_than_its_grace_for_a_server_to_commit_to",
     ),
     Mutant(
         "worker/job.py",
