@@ -15,8 +15,8 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mutants simulate test test-python test-cpp test-packaging bench bench-full bench-peers bench-report \
-  wheel docs recording screenshots check lint build clean
+.PHONY: help demo mutants simulate test test-python test-faults test-builds test-cpp test-packaging \
+  bench bench-full bench-peers bench-report wheel docs recording screenshots check lint build clean
 
 help:
 	@echo "make demo    a simulated fleet, live: server, workers, rates, and a summary at the end"
@@ -68,7 +68,12 @@ demo: build
 	@echo "running ttp demo"
 	@TTP_BACKEND=native $(BIN)/ttp demo
 
-test: test-python test-cpp test-packaging
+# Faults mostly wait, so compilers have the rest of the cores meanwhile. Make 4 keeps what each says together.
+TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=recurse)
+
+test: test-python
+	@echo "injecting faults, and killing workers in mid-drain of a million tasks; meanwhile C++ under sanitizers, and packaging"
+	@$(MAKE) --no-print-directory --jobs=2 $(TOGETHER) test-faults test-builds
 	@echo "all tests passed"
 
 # A core that does not compile, or does not load, fails here and is not hidden by its twin.
@@ -81,8 +86,14 @@ test-python: $(VENV)/.dev build
 	  TTP_BACKEND=$$backend $(PYTEST) -n $(TESTERS) --dist worksteal --ignore=tests/faults --ignore=tests/packaging \
 	  || exit 1; \
 	done
-	@echo "injecting faults, and killing workers in mid-drain of a million tasks"
+
+test-faults: $(VENV)/.dev build
+	@echo "the tests of faults"
 	@TTP_BACKEND=native $(PYTEST) -n $(TESTERS) --dist worksteal tests/faults
+
+test-builds:
+	@nice -n 10 $(MAKE) --no-print-directory test-cpp
+	@nice -n 10 $(MAKE) --no-print-directory test-packaging
 
 test-cpp: $(VENV)/.runtime
 	@for preset in tests asan tsan; do \
