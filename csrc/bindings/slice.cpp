@@ -40,6 +40,21 @@ void SliceBody::unrecord(Py_ssize_t row) noexcept {
   }
 }
 
+void SliceBody::keep_results(Py_ssize_t from, Py_ssize_t to) noexcept {
+  size_t kept = 0, begin = 0, size = 0;
+  for (const SliceEntry& entry : entries) {
+    const size_t length = entry.end - begin;
+    if (entry.row >= from && entry.row < to) {
+      std::memmove(values.data() + size, values.data() + begin, length);
+      size += length;
+      entries[kept++] = {entry.row, entry.outcome, size};
+    }
+    begin = entry.end;
+  }
+  entries.resize(kept);
+  values.resize(size);
+}
+
 bool record_value(SliceObject* slice, Py_ssize_t row, Outcome outcome, PyObject* value) {
   ByteWriter out(kMaxTask);
   if (!Encoder(out).encode(value, "value")) return false;
@@ -62,6 +77,24 @@ namespace {
 
 SliceObject* slice(PyObject* self) { return as<SliceObject>(self); }
 
+// A slice of unstarted rows. New reference; nullptr with the Python error set. Throws std::bad_alloc.
+PyObject* allocate_slice(PyTypeObject* type, PyObject* frame, const PyFrameView* view, Py_ssize_t start,
+                         Py_ssize_t stop) {
+  PyObject* self = type->tp_alloc(type, 0);
+  if (self == nullptr) return nullptr;
+  const Ref owner(self);
+  new (&slice(self)->body) SliceBody();
+  SliceBody& body = slice(self)->body;
+  body.outcomes.assign(static_cast<size_t>(stop - start), Outcome::None);
+  body.view = view;
+  body.first = body.start = start;
+  body.stop = stop;
+  body.next.store(start, std::memory_order_relaxed);
+  slice(self)->frame = Py_NewRef(frame);
+  ttp::bindings::state().slices = true;
+  return Py_NewRef(self);
+}
+
 PyObject* slice_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
   PyObject* frame;
   Py_ssize_t start, stop;
@@ -73,19 +106,7 @@ PyObject* slice_new(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     const auto* view = py::handle(frame).cast<const PyFrameView*>();
     if (start < 0 || start > stop || static_cast<size_t>(stop) > view->view().count())
       throw py::value_error("a slice is a range of the frame's rows");
-    PyObject* self = type->tp_alloc(type, 0);
-    if (self == nullptr) return nullptr;
-    const Ref owner(self);
-    new (&slice(self)->body) SliceBody();
-    SliceBody& body = slice(self)->body;
-    body.outcomes.assign(static_cast<size_t>(stop - start), Outcome::None);
-    body.view = view;
-    body.first = body.start = start;
-    body.stop = stop;
-    body.next.store(start, std::memory_order_relaxed);
-    slice(self)->frame = Py_NewRef(frame);
-    ttp::bindings::state().slices = true;
-    return Py_NewRef(self);
+    return allocate_slice(type, frame, view, start, stop);
   });
 }
 
@@ -142,6 +163,37 @@ PyObject* slice_cancel(PyObject* self, PyObject* number) {
     outcome = Outcome::Cancelled;
     if (body.current < 0) body.pass_over();
     Py_RETURN_NONE;
+  });
+}
+
+PyObject* slice_detach(PyObject* self, PyObject* number) {
+  const Py_ssize_t row = PyNumber_AsSsize_t(number, PyExc_ValueError);
+  if (row == -1 && PyErr_Occurred() != nullptr) return nullptr;
+  return guarded([&]() -> PyObject* {
+    SliceBody& body = slice(self)->body;
+    const auto check = [&] {
+      if (row < body.next.load(std::memory_order_relaxed) || row >= body.stop)
+        throw py::value_error("only unstarted rows can be detached");
+    };
+    check();
+    Ref rest(allocate_slice(Py_TYPE(self), slice(self)->frame, body.view, row, body.stop));
+    if (!rest) return nullptr;
+    check();  // making it may have run the collector, and with it anything
+    SliceBody& other = slice(rest.get())->body;
+    other.stop = body.stop;
+    other.outcomes.assign(body.outcomes.begin() + (row - body.first), body.outcomes.begin() + (body.stop - body.first));
+    size_t begin = 0;
+    for (const SliceEntry& entry : body.entries) {  // of cancelled rows
+      if (entry.row >= row) other.record(entry.row, entry.outcome, {body.values.data() + begin, entry.end - begin});
+      begin = entry.end;
+    }
+    other.halted = body.halted;
+    other.pass_over();
+    slice(rest.get())->state = Py_XNewRef(slice(self)->state);
+    body.outcomes.resize(static_cast<size_t>(row - body.first));
+    body.stop = row;
+    if (!other.entries.empty()) body.keep_results(0, row);
+    return rest.release();
   });
 }
 
@@ -297,6 +349,7 @@ PyGetSetDef slice_properties[] = {
 
 PyMethodDef slice_methods[] = {
     {"cancel", slice_cancel, METH_O, "Mark an unstarted row CANCELLED: it is passed over."},
+    {"detach", slice_detach, METH_O, "Make the unstarted rows from this one on a slice of their own."},
     {"run", as_method(slice_run), METH_FASTCALL,
      "Call handler(*args, **kwargs) for each unstarted row; errors go to on_error(row, exception)."},
     {"begin", slice_begin, METH_O, "Mark the row (which must be `next`) running: for coroutines."},

@@ -50,6 +50,7 @@ struct SliceBody {
   void pass_over() noexcept;                                  // moves `next` past cancelled rows; none is in hand
   void record(Py_ssize_t row, Outcome outcome, Bytes value);  // throws std::bad_alloc
   void unrecord(Py_ssize_t row) noexcept;
+  void keep_results(Py_ssize_t from, Py_ssize_t to) noexcept;  // of rows [from, to)
 };
 
 struct SliceObject {

@@ -84,21 +84,6 @@ py::bytes results_block(const SliceBody& slice, Py_ssize_t end) {
   return py::reinterpret_borrow<py::bytes>(block);
 }
 
-void forget_results(SliceBody& slice, Py_ssize_t end) noexcept {
-  size_t kept = 0, begin = 0, to = 0;
-  for (const SliceEntry& entry : slice.entries) {
-    const size_t size = entry.end - begin;
-    if (entry.row >= end) {
-      std::memmove(slice.values.data() + to, slice.values.data() + begin, size);
-      to += size;
-      slice.entries[kept++] = {entry.row, entry.outcome, to};
-    }
-    begin = entry.end;
-  }
-  slice.entries.resize(kept);
-  slice.values.resize(to);
-}
-
 }  // namespace
 
 FrameObject* child_frame(SliceObject* slice, RouteObject* route, size_t row) {
@@ -209,7 +194,7 @@ PyObject* settle(SliceObject* self, bool cut) {
   // What stays is what the row in hand has submitted.
   body.children.swap(left);
   body.children_size = body.current_size;
-  forget_results(body, end);
+  body.keep_results(end, PY_SSIZE_T_MAX);
   body.start = end;
   if (cut) body.stop = running ? end + 1 : end;
   return answer.release().ptr();

@@ -1,5 +1,6 @@
 """How a worker begins, works, suffers and ends."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -49,6 +50,36 @@ def test_stop_gives_back_what_has_not_begun(app: ttp.App) -> None:
     testing.drain(app)
     assert sorted(ran) == list(range(1000))
     assert queue_stats(app).done == 1000
+
+
+@pytest.mark.parametrize("kind", ["coroutines", "threads"])
+def test_what_a_busy_worker_cannot_begin_goes_to_another(app: ttp.App, kind: str) -> None:
+    begun, go_on = threading.Semaphore(0), threading.Event()
+
+    def hold() -> None:
+        begun.release()
+        go_on.wait()
+
+    async def hold_async() -> None:
+        begun.release()
+        await asyncio.to_thread(go_on.wait)
+
+    async def free_async() -> None:
+        go_on.set()
+
+    def free() -> None:
+        go_on.set()
+
+    tasks = (hold_async, free_async) if kind == "coroutines" else (hold, free)
+    held, freeing = (app.task(name=name)(function) for name, function in zip(("held", "freeing"), tasks, strict=True))
+    with testing.worker(app, threads=2, concurrency=2):
+        handles = [held.submit() for _ in range(2)]
+        for _ in range(2):
+            assert begun.acquire(timeout=60)  # the worker is full
+        handles.append(freeing.submit())
+        with testing.worker(app, threads=2, concurrency=2):
+            for handle in handles:
+                handle.result(60)
 
 
 def test_grace_over_the_running_task_and_what_waits_behind_it_go_back_too(

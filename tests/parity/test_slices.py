@@ -115,6 +115,45 @@ def test_an_error_of_the_judge_ends_the_loop(backend: Any) -> None:
     assert list(part.settle()[1]) == [backend.BACK]
 
 
+def test_unstarted_rows_become_a_slice_of_their_own(backend: Any) -> None:
+    part = numbers(backend, 8, flags=1)
+    part.state = "job"
+    part.cancel(1)
+    part.cancel(4)
+    part.cancel(6)
+    part.begin(0)
+    rest = part.detach(4)
+    assert (part.start, part.stop, part.running, rest.start, rest.stop, rest.next) == (0, 4, 0, 4, 8, 5)
+    assert (rest.state, rest.halted, part.weight, rest.weight) == ("job", False, 1, 2)
+    with pytest.raises(ValueError, match="only unstarted rows can be detached"):
+        part.detach(4)
+    with pytest.raises(ValueError, match="only unstarted rows can be detached"):
+        rest.detach(4)
+    part.finish(0, backend.DONE, "a")
+    part.halt()
+    last = part.detach(3)
+    assert last.halted
+    part = part.detach(2)
+    for each in (part, rest, last):
+        each.run(lambda n: n, never)
+    results = backend.ResultBlock(rest.settle()[2]).items()
+    assert results == [(4, 4, None), (6, 4, None), (5, 1, 5), (7, 1, 7)]
+    assert [each.settle()[:2] for each in (part, last)] == [(2, b""), (3, b"")]  # halted
+
+
+def test_rows_are_detached_after_some_were_settled(backend: Any) -> None:
+    part = numbers(backend, 6)
+    part.begin(0)
+    part.finish(0, backend.DONE)
+    assert part.settle(cut=False)[1] == bytes([backend.DONE])
+    part.cancel(4)
+    rest = part.detach(2)
+    part.run(lambda n: n, never)
+    assert part.settle()[:2] == (1, bytes([backend.DONE]))
+    rest.run(lambda n: n, never)
+    assert rest.settle()[:2] == (2, bytes([backend.DONE, backend.DONE, backend.CANCELLED, backend.DONE]))
+
+
 def test_cancelled_rows_are_passed_over(backend: Any) -> None:
     part, seen = numbers(backend, 4, flags=1), []
     part.cancel(1)

@@ -361,6 +361,9 @@ class Slice:
     def cancel(self, row: int, /) -> None:
         """Mark an unstarted row CANCELLED: it is passed over. Results get an entry where the frame keeps them."""
 
+    def detach(self, row: int, /) -> Slice:
+        """Make the unstarted rows from this one on a slice of their own, with the same state, halted if this one is."""
+
     def run(self, handler: Callable[..., Any], on_error: Callable[[int, BaseException], int], /) -> None:
         """Call handler(*args, **kwargs) for each unstarted row, until stop. Sets `scope` meanwhile.
 

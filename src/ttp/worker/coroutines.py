@@ -1,4 +1,4 @@
-"""Run a job's rows as coroutines."""
+"""Run jobs' rows as coroutines."""
 
 import asyncio
 import threading
@@ -7,16 +7,16 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from ttp.errors import TaskTimeout
-from ttp.native import BACK, DONE, Slice, scope
-from ttp.worker.guard import Guard
-from ttp.worker.job import BackToQueue, Job
-from ttp.worker.runners import end_slice
-from ttp.worker.traced import span_of
+from ttp.native import Slice
+from ttp.worker.job import Job, end_slice
+from ttp.worker.slice_task import SliceTask
 
 
 class AsyncRunner:
     """One event loop in a thread of its own; at most `concurrency` tasks run at a time.
+
+    A job is one slice at first. Rows of a handler that waits are cut off it one by one, each for an asyncio task;
+    rows of one that does not run one after the other in the same task.
 
     Attributes:
         ended: called in the loop's thread with each job whose last slice has ended.
@@ -26,21 +26,21 @@ class AsyncRunner:
         self._concurrency = concurrency
         self.ended: Callable[[Job], None] = lambda _: None
         self._waiting: deque[Slice] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[SliceTask, asyncio.Task[None]] = {}
+        self._waits: set[str] = set()  # tasks whose last row has waited
+        self._trying = False  # some rows have just begun, and nobody knows yet whether they wait
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever, name="ttp-async", daemon=True)
         self._thread.start()
 
     def start(self, job: Job) -> None:
         """Queue every row of a job."""
-        parts = job.cut_into(1)
-        job.started = time.monotonic()
-        self.loop.call_soon_threadsafe(self._add, parts)
+        self.loop.call_soon_threadsafe(self._add, job.cut_into(len(job.view)))
 
     @property
     def idle(self) -> bool:
         """Few enough rows wait that another frame is welcome."""
-        return len(self._waiting) < self._concurrency
+        return sum(part.stop - part.next for part in self._waiting.copy()) < self._concurrency
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine in the loop and wait for it here."""
@@ -48,7 +48,7 @@ class AsyncRunner:
 
     def give_back(self) -> None:
         """Cancel what runs; the tasks go back to the queue."""
-        self.loop.call_soon_threadsafe(lambda: [task.cancel("grace is over") for task in self._running])
+        self.loop.call_soon_threadsafe(self._give_back)
 
     def close(self) -> None:
         """Stop the loop and close it."""
@@ -56,55 +56,62 @@ class AsyncRunner:
         self._thread.join()
         self.loop.close()
 
+    def _give_back(self) -> None:
+        for running in self._running:
+            running.give_back()
+
     def _add(self, parts: list[Slice]) -> None:
         self._waiting.extend(parts)
         self._fill()
 
     def _fill(self) -> None:
-        while self._waiting and len(self._running) < self._concurrency:
-            part = self._waiting.popleft()
+        while self._waiting:
+            part = self._waiting[0]
             if part.next < part.stop and not part.halted:
-                task = self.loop.create_task(self._run(part.state, part))
-                self._running.add(task)
-                task.add_done_callback(self._finished)
-            elif end_slice(part.state):
-                self.ended(part.state)
+                if self._trying or len(self._running) >= self._concurrency:
+                    return
+                self._waiting.popleft()
+                self._begin(part)
+            else:
+                self._waiting.popleft()
+                self._end(part.state)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+    def _begin(self, part: Slice) -> None:
+        job: Job = part.state
+        if job.handler.name in self._waits:
+            self._put_back(part, part.next + 1)
+        else:
+            self._trying = True
+        running = SliceTask(part, self.loop, self._row_waits)
+        self._running[running] = self.loop.create_task(self._run(running))
+
+    def _put_back(self, part: Slice, row: int) -> None:
+        """The rows from this one on run in another task."""
+        rest = part.state.detach(part, row)
+        if rest is not None:
+            self._waiting.appendleft(rest)
+
+    async def _run(self, running: SliceTask) -> None:
+        part = running.part
+        job: Job = part.state
+        job.started = job.started or time.monotonic()
+        try:
+            await running.run()
+        finally:
+            del self._running[running]
+            if not running.waited:
+                self._waits.discard(job.handler.name)
+                self._trying = False
+                self._put_back(part, part.next)
+            self._end(job)
+            self._fill()
+
+    def _row_waits(self, running: SliceTask) -> None:
+        self._waits.add(running.part.state.handler.name)
+        self._trying = False
+        self._put_back(running.part, running.part.next)
         self._fill()
 
-    async def _run(self, job: Job, part: Slice) -> None:
-        if job.handler.tracing is None:
-            await self._run_row(job, part)
-        else:
-            with span_of(job.handler.tracing, job, part):
-                await self._run_row(job, part)
+    def _end(self, job: Job) -> None:
         if end_slice(job):
             self.ended(job)
-
-    async def _run_row(self, job: Job, part: Slice) -> None:
-        scope.set(part)
-        row = part.next
-        breaker = job.handler.breaker
-        guard = None if breaker is None else Guard(breaker, job, part)
-        part.begin(row)
-        limit = asyncio.timeout(job.handler.timeout)
-        try:
-            args, kwargs = job.view.arguments(row)
-            async with limit:
-                value = await job.handler.function(*args, **kwargs)
-            part.finish(row, DONE, value)
-        except BaseException as raised:
-            error: BaseException = raised
-            if limit.expired() and isinstance(error, TimeoutError):
-                error = TaskTimeout(f"no end within {job.handler.timeout} s")
-            elif job.stopping and isinstance(error, asyncio.CancelledError):
-                error = BackToQueue()
-            if isinstance(error, BackToQueue):
-                outcome = BACK
-            else:
-                outcome = job.failed(part, row, error) if guard is None else guard.failed(row, error)
-            part.finish(row, outcome)
-        if guard is not None:
-            guard.ended()

@@ -72,26 +72,27 @@ def draft(
     dead: list[int] = []
     back: list[int] = []
     blocks = []
-    for part in job.slices:
-        stop = part.stop
-        first, outcomes, block, children, is_running = part.settle(cut=unstarted == "ready")
-        blocks.append(block)
-        if outcomes:
-            out.ended.append((first, outcomes))
-        out.children += children
-        if (done := outcomes.count(DONE)) != len(outcomes):
-            retries += _where(outcomes, RETRY, first)
-            dead += _where(outcomes, DEAD, first)
-            back += _where(outcomes, BACK, first)
-            gone = _where(outcomes, CANCELLED, first)
-            out.cancelled += len(gone)
-            out.cancels += [f"{job.view.origin:016x}.{job.view.index(row)}" for row in gone]
-        out.done += done
-        row = first + len(outcomes)
-        if is_running:
-            (out.held if running == "held" else back).append(row)
-        (out.held if unstarted == "held" else back).extend(range(row + is_running, stop))
-    job.slices = [part for part in job.slices if part.start < part.stop]
+    with job.cutting:
+        for part in job.slices:
+            stop = part.stop
+            first, outcomes, block, children, is_running = part.settle(cut=unstarted == "ready")
+            blocks.append(block)
+            if outcomes:
+                out.ended.append((first, outcomes))
+            out.children += children
+            if (done := outcomes.count(DONE)) != len(outcomes):
+                retries += _where(outcomes, RETRY, first)
+                dead += _where(outcomes, DEAD, first)
+                back += _where(outcomes, BACK, first)
+                gone = _where(outcomes, CANCELLED, first)
+                out.cancelled += len(gone)
+                out.cancels += [f"{job.view.origin:016x}.{job.view.index(row)}" for row in gone]
+            out.done += done
+            row = first + len(outcomes)
+            if is_running:
+                (out.held if running == "held" else back).append(row)
+            (out.held if unstarted == "held" else back).extend(range(row + is_running, stop))
+        job.slices = [part for part in job.slices if part.start < part.stop]
     out.blocks = b"".join(blocks)
     out.retried = len(retries)
     out.dead = len(dead)

@@ -58,11 +58,12 @@ class Job:
         read_at, started, drafted_at: when it was read, began to run, and had a commit drafted last; monotonic seconds.
         drafted: its last commit has been drafted: nothing is left to take out of it.
         lock: held while the entry is being replaced, so across that one commit's round trip.
+        cutting: held while slices are cut, settled or counted; never across I/O.
     """
 
     __slots__ = (
-        "_clock", "_rng", "admitted", "cancelled", "crashes", "deferral", "drafted", "drafted_at", "failures",
-        "first_id", "handler", "id", "keys", "lock", "over", "read_at", "size", "slices",
+        "_clock", "_rng", "admitted", "cancelled", "crashes", "cutting", "deferral", "drafted", "drafted_at",
+        "failures", "first_id", "handler", "id", "keys", "lock", "over", "read_at", "size", "slices",
         "source", "started", "state", "stopping", "tasks", "unfinished", "view",
     )  # fmt: skip
 
@@ -80,9 +81,10 @@ class Job:
         self.first_id = entry.id
         self.cancelled: Collection[int] = ()  # indices of tasks that are asked not to run
         self.slices: list[Slice] = []
-        self.unfinished = 0  # slices that have not ended; under lock
+        self.unfinished = 0  # slices that have not ended; under cutting
         self.failures: dict[int, Failure] = {}
         self.lock = threading.Lock()
+        self.cutting = threading.Lock()
         self.over = False
         self.drafted = False
         self.admitted = len(view)
@@ -115,6 +117,18 @@ class Job:
         self.slices.append(piece)
         return piece
 
+    def detach(self, part: Slice, row: int) -> Slice | None:
+        """Make the unstarted rows of a slice from this one on a slice of their own; None: there are none."""
+        with self.cutting:
+            if row >= part.stop:
+                return None
+            rest = part.detach(row)
+            self.slices.append(rest)
+            self.unfinished += 1
+        if self.stopping or self.over:  # which may have become so before others could see this slice
+            rest.halt()
+        return rest
+
     def stop(self) -> None:
         """Start no further row."""
         self.stopping = True
@@ -129,8 +143,6 @@ class Job:
 
     def failed(self, part: Slice, row: int, error: BaseException) -> int:
         """A task raised: decide by its policy, note why, and return the outcome."""
-        if self.stopping and isinstance(error, BackToQueue):
-            return BACK
         if isinstance(error, CircuitOpen):
             self.deferral = max(self.deferral or 0.0, error.retry_after)
             return BACK
@@ -160,8 +172,11 @@ class Job:
         return TaskContext(str(self.task_id(row)), self.view.name, self.view.attempt, self.state)
 
 
-class BackToQueue(BaseException):
-    """Ends a coroutine whose task goes back to the queue."""
+def end_slice(job: Job) -> bool:
+    """Count one slice as ended; True for the last."""
+    with job.cutting:
+        job.unfinished -= 1
+        return job.unfinished == 0
 
 
 def _traceback(error: BaseException) -> str:

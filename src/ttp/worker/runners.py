@@ -9,7 +9,7 @@ from functools import partial
 from ttp.native import Queue, Slice
 from ttp.worker.batch_runner import Piece, run_batch, run_joined
 from ttp.worker.guard import Guard
-from ttp.worker.job import Job
+from ttp.worker.job import Job, end_slice
 from ttp.worker.traced import span_of
 
 MAX_SLICE_ROWS = 64
@@ -132,10 +132,3 @@ class ThreadRunner:
             for job in jobs:
                 if end_slice(job):
                     self._ended(job)
-
-
-def end_slice(job: Job) -> bool:
-    """Count one slice as ended; True for the last."""
-    with job.lock:
-        job.unfinished -= 1
-        return job.unfinished == 0

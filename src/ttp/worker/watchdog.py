@@ -22,6 +22,7 @@ TICK = 0.25  # seconds between two beats
 REPORT = 1.0  # seconds between two reports
 SCAN = 1.0  # seconds between two looks for dead workers
 SLOW = 0.05  # seconds after which a frame is split
+PATIENCE = 0.25  # seconds that a frame may wait for threads or coroutines, before it is for others
 PIECE_SECONDS = 0.02  # of work in a frame that is handed back
 
 
@@ -153,7 +154,11 @@ class Watchdog:
         jobs = self._jobs()
         self._running = {part: seen for part, seen in self._running.items() if part.running >= 0}
         for job in jobs:
-            if not job.started or job.over:
+            if job.over:
+                continue
+            if not job.started:
+                if _waits_for_runner(job) and now - job.read_at > PATIENCE:
+                    self._committer.replace(job)
                 continue
             if job.handler.timeout is not None and job.handler.kind != "async":
                 self._time(job, job.handler.timeout, now)
@@ -198,6 +203,11 @@ class Watchdog:
                 }
                 log.warning("no end within %s s: interrupted", timeout, extra=extra)
                 self._running[part] = (row, now)
+
+
+def _waits_for_runner(job: Job) -> bool:
+    """It is queued for threads or coroutines, and can be taken back: neither a batch, nor one that runs alone."""
+    return bool(job.slices) and job.handler.kind != "batch" and not job.crashes
 
 
 def _worth_a_split(job: Job) -> bool:

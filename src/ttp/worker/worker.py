@@ -141,9 +141,9 @@ class Worker:
             report=Reporter(self.stats, self._hand.jobs, handlers.values()).report,
         )
         self._coroutines = coroutines
-        if coroutines is not None:
-            coroutines.ended = self._committer.put
         self._threads: ThreadRunner | None = None
+        if coroutines is not None:
+            coroutines.ended = self._ran
 
     def run(self) -> None:
         """Work until `stop`, or until nothing is left in a burst.
@@ -152,8 +152,7 @@ class Worker:
             ServerRefused: the server will not serve this worker.
         """
         if self._settings.threads > 1:
-            relieve = self._committer.relieve
-            self._threads = ThreadRunner(self._settings.threads, ended=self._committer.put, relieve=relieve)
+            self._threads = ThreadRunner(self._settings.threads, ended=self._ran, relieve=self._committer.relieve)
         self._committer.start()
         try:
             self._reconnect()
@@ -243,6 +242,11 @@ class Worker:
             self._reading.took(seconds)
             for job in jobs:
                 self._commit(job)
+
+    def _ran(self, job: Job) -> None:
+        """Threads or coroutines have run a job (in one of their threads)."""
+        self._reading.took(time.monotonic() - job.started if job.started else 0.0)
+        self._committer.put(job)
 
     def _admit(self, job: Job) -> bool:
         """Let the job's breaker decide; where no row may run now, the frame is put off."""

@@ -65,6 +65,23 @@ class Slice:
         while self.in_hand < 0 and self.next < self.stop and self._outcomes[self.next - self._first] == CANCELLED:
             self.next += 1
 
+    def detach(self, row: int, /) -> "Slice":
+        """See `_core.pyi`."""
+        with self._lock:
+            if not self.next <= row < self.stop:
+                raise ValueError("only unstarted rows can be detached")
+            rest = Slice(self.frame, row, self.stop)
+            rest.state, rest.halted = self.state, self.halted
+            rest._outcomes[:] = self._outcomes[row - self._first :]
+            rest._records = [record for record in self._records if record[0] >= row]  # of cancelled rows
+            self._records = [record for record in self._records if record[0] < row]
+            for part in (self, rest):
+                part._record_bytes = sum(len(record[2]) for record in part._records)
+            rest._pass_over()
+            del self._outcomes[row - self._first :]
+            self.stop = row
+            return rest
+
     def run(self, handler: Callable[..., Any], on_error: OnError, /) -> None:
         """See `_core.pyi`."""
         if self.in_hand >= 0:
