@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -57,10 +57,10 @@ def samples(text: str) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
     }
 
 
-def start(url: str, address: str, *options: str) -> subprocess.Popen[str]:
-    """Start `ttp worker metrics_app:app --http ADDRESS`."""
+def start(url: str, address: str, *options: str, before: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start `BEFORE ttp worker metrics_app:app --http ADDRESS`."""
     return subprocess.Popen(
-        [sys.executable, "-m", "ttp", "worker", "metrics_app:app", "--http", address, *options],
+        [*before, sys.executable, "-m", "ttp", "worker", "metrics_app:app", "--http", address, *options],
         cwd=HERE,
         env=os.environ | {"METRICS_URL": url},
         stderr=subprocess.PIPE,
@@ -89,10 +89,10 @@ def http_command(*command: str) -> Iterator[int]:
 
 
 @contextlib.contextmanager
-def http_worker(url: str, *options: str) -> Iterator[int]:
+def http_worker(url: str, *options: str, before: Sequence[str] = ()) -> Iterator[int]:
     """A worker that runs; yields the port where it serves. It must stop with 0."""
     port = free_port()
-    process = start(url, f"127.0.0.1:{port}", *options)
+    process = start(url, f"127.0.0.1:{port}", *options, before=before)
     try:
         yield port
         process.terminate()

@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
+import subprocess
 
 import pytest
 
@@ -127,3 +129,21 @@ def test_a_failed_task_is_one_line_of_json_without_its_payload(server: Server) -
     assert event["dead"] == 1
     assert event["worker"]
     assert "SECRET" not in text
+
+
+# What follows it finds no directory for temporary files that can be written to.
+_SHUT = """unset TMPDIR TEMP TMP
+for d in /tmp /var/tmp /usr/tmp "$PWD"; do [ ! -d $d ] || { mount -B $d $d; mount -o remount,bind,ro $d; }; done
+cd "$PWD"; exec "$@"
+"""
+READ_ONLY = ["unshare", "-rm", "sh", "-euc", _SHUT, "sh"]
+
+
+@pytest.mark.skipif(
+    shutil.which("unshare") is None
+    or subprocess.run([*READ_ONLY, "true"], capture_output=True, check=False).returncode != 0,
+    reason="no mounts can be made here",
+)
+def test_a_read_only_file_system_is_enough(server: Server) -> None:
+    with http_worker(server.url, before=READ_ONLY) as port:
+        until(lambda: get(port, "/readyz")[0] == 200)

@@ -49,6 +49,10 @@ def test_a_person_on_call(any_server: Server, app: App, browser: Browser) -> Non
         browser.wait("document.querySelectorAll('#letters li').length === 2")
         assert "500" in browser.run("document.querySelector('#queues tbody').innerText")
 
+        # A letter grows older while one looks at it.
+        browser.run("document.querySelector('#letters .when').textContent = ''")
+        browser.wait("document.querySelector('#letters .when').textContent.endsWith(' ago')")
+
         # Hostile names and payloads are text.
         browser.click("#letters summary")
         browser.wait("!!document.querySelector('.letter .retry')")

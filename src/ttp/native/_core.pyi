@@ -2,6 +2,7 @@
 
 ``_core`` (C++) and ``_pure`` (plain Python) both provide exactly these names; `ttp.native` picks one.
 The bytes are those of docs/wire-format.md. Nothing here does I/O: callbacks hand control to Python.
+One file, though long: the extension is one module, and stubs beside it would promise modules that nobody can import.
 """
 
 from collections.abc import Callable, Generator, Iterable, Sequence

@@ -1,11 +1,13 @@
 """Starts the process that serves health and metrics beside a worker pool."""
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import BinaryIO
 
 from ttp.app import App
 from ttp.observability.listener import listen
@@ -24,7 +26,7 @@ def exporter(
     """
     handlers = app.handlers.values()
     layout = Layout.of(handlers, processes)
-    with listen(address) as listener, tempfile.TemporaryFile(prefix="ttp-scoreboard-") as memory:
+    with listen(address) as listener, _shared_memory() as memory:
         memory.truncate(layout.size)
         settings = {
             "app": app.name,
@@ -49,3 +51,10 @@ def exporter(
         finally:
             process.stdin.close()  # its sign to end
             process.wait()
+
+
+def _shared_memory() -> BinaryIO:
+    """A file to be mapped. On Linux no file system holds it: that of a container may be read-only."""
+    if sys.platform == "linux":
+        return os.fdopen(os.memfd_create("ttp-scoreboard"), "w+b")
+    return tempfile.TemporaryFile(prefix="ttp-scoreboard-")

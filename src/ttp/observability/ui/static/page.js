@@ -104,11 +104,27 @@ function roundUp(value) { // to what can be halved in the head
   return [1, 1.5, 2, 2.5, 3, 4, 5, 6, 8, 10].map((n) => n * power).find((n) => n >= value);
 }
 
+// Scales: of these values, no finer than `least` → the ticks, lowest first, and value → height, 0 to 1.
+
+function linear(values, least) {
+  const top = roundUp(Math.max(least, ...values));
+  return { ticks: [0, top / 2, top], part: (v) => v / top };
+}
+
+function decades(values, least) { // by powers of ten: a millisecond is to be seen beside a minute
+  const power = (v) => Math.log10(Math.max(v, least));
+  const low = Math.floor(power(Math.min(...values)));
+  const high = Math.max(low + 2, Math.ceil(power(Math.max(...values))));
+  const step = Math.ceil((high - low) / 5);
+  const ticks = [];
+  for (let n = low; n <= high; n += step) ticks.push(10 ** n);
+  return { ticks, part: (v) => (power(v) - low) / (high - low) };
+}
+
 class Chart {
-  // series: [index into a point, class, fill below, name]; least: of what the top stands for;
-  // share: of the values that must be below it; say: value → text
-  constructor(id, title, series, least, share, say) {
-    Object.assign(this, { box: $(`${id}-chart`), at: $(`${id}-at`), title, series, least, share, say, cursor: null });
+  // series: [index into a point, class, name]; shade: point → values between which it is shaded; say: value → text
+  constructor(id, title, series, shade, scale, least, say) {
+    Object.assign(this, { box: $(`${id}-chart`), at: $(`${id}-at`), title, series, shade, scale, least, say, cursor: null });
     this.box.addEventListener("pointermove", (event) => this.point(event));
     this.box.addEventListener("pointerleave", () => { this.cursor = null; this.draw(); });
   }
@@ -121,35 +137,32 @@ class Chart {
 
   draw() {
     const seen = points.flatMap((p) => this.series.map(([i]) => p[i])).filter((v) => v !== null);
-    const top = roundUp(Math.max(this.least, seen.sort((a, b) => a - b)[Math.floor((seen.length - 1) * this.share)] ?? 0));
+    const { ticks, part } = this.scale(seen.length ? seen : [this.least], this.least);
     const wide = Math.max(points.length, FEWEST);
     const place = (n) => ((wide - points.length + n) / (wide - 1)) * 1000;
-    const height = (v) => 100 - Math.min(1.04, v / top) * 96; // what is beyond runs along the edge
+    const height = (v) => 100 - part(v) * 96;
     const svg = shape("svg", { viewBox: "0 0 1000 100", preserveAspectRatio: "none", role: "img" });
     const last = points.at(-1);
     svg.setAttribute("aria-label", `${this.title}, last ${since(wide)}${last ? `; now ${this.words(last)}` : ""}`);
-    for (const part of [0, 0.5, 1]) {
-      svg.append(shape("line", { class: "grid", x1: 0, x2: 1000, y1: height(top * part), y2: height(top * part), "vector-effect": "non-scaling-stroke" }));
-    }
-    for (const [index, name, area] of this.series) {
-      const runs = [[]];
-      points.forEach((p, n) => (p[index] === null ? runs.push([]) : runs.at(-1).push([place(n), height(p[index])])));
-      for (const run of runs.filter((r) => r.length)) {
-        if (run.length === 1) run.push([run[0][0] + 2, run[0][1]]);
-        const path = run.map(([x, y], n) => `${n ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(2)}`).join("");
-        if (area) svg.append(shape("path", { class: "area", d: `${path}L${run.at(-1)[0]} 100L${run[0][0]} 100Z` }));
-        svg.append(shape("path", { class: `line ${name}`, d: path, "vector-effect": "non-scaling-stroke" }));
-      }
-    }
     const parts = [svg, element("span", "from", `${since(wide)} ago`), element("span", "to", "now")];
-    if (seen.length) {
-      for (const [part, y] of [[1, 4], [0.5, 52]]) {
-        const tick = element("span", "tick", tidy(this.say(top * part)));
-        tick.style.top = `${y}%`;
-        parts.push(tick);
+    for (const value of ticks) {
+      svg.append(shape("line", { class: "grid", x1: 0, x2: 1000, y1: height(value), y2: height(value), "vector-effect": "non-scaling-stroke" }));
+      if (!seen.length) continue;
+      const tick = element("span", "tick", tidy(this.say(value)));
+      tick.style.top = `${height(value)}%`;
+      parts.push(tick);
+    }
+    if (!seen.length) parts.push(element("span", "empty", points.length ? "nothing ran" : "waiting for the first seconds …"));
+    const runs = [[]];
+    points.forEach((p, n) => (p[this.series[0][0]] === null ? runs.push([]) : runs.at(-1).push([place(n), p])));
+    for (const run of runs.filter((r) => r.length)) {
+      if (run.length === 1) run.push([run[0][0] + 2, run[0][1]]);
+      const path = (value) => run.map(([x, p]) => `${x.toFixed(1)} ${height(value(p)).toFixed(2)}`);
+      const area = [...path((p) => this.shade(p)[1]), ...path((p) => this.shade(p)[0]).reverse()];
+      svg.append(shape("path", { class: "area", d: `M${area.join("L")}Z` }));
+      for (const [i, name] of this.series) {
+        svg.append(shape("path", { class: `line ${name}`, d: `M${path((p) => p[i]).join("L")}`, "vector-effect": "non-scaling-stroke" }));
       }
-    } else {
-      parts.push(element("span", "empty", points.length ? "nothing ran" : "waiting for the first seconds …"));
     }
     this.show(svg, place);
     this.box.replaceChildren(...parts);
@@ -166,14 +179,14 @@ class Chart {
   }
 
   words(p) {
-    return this.series.map(([i, , , name]) => `${name} ${p[i] === null ? "–" : this.say(p[i])}`).join(", ");
+    return this.series.map(([i, , name]) => `${name} ${p[i] === null ? "–" : this.say(p[i])}`).join(", ");
   }
 }
 
 const charts = [
-  new Chart("rate", "Tasks a second", [[1, "a", false, "accepted"], [2, "b", true, "done"]], 10, 1, (v) => rate(v)),
-  new Chart("wait", "Wait before the start", [[5, "a", false, "p99"], [4, "b", true, "p50"]], 5000, 0.97, (v) => (v ? waited(v) : "0")),
-  new Chart("run", "Run", [[7, "a", false, "p99"], [6, "b", true, "p50"]], 100, 0.97, (v) => (v ? ran(v) : "0")),
+  new Chart("rate", "Tasks a second", [[1, "a", "accepted"], [2, "b", "done"]], (p) => [0, p[2]], linear, 10, rate),
+  new Chart("wait", "Wait before the start", [[5, "a", "p99"], [4, "b", "p50"]], (p) => [p[4], p[5]], decades, 1000, waited),
+  new Chart("run", "Run", [[7, "a", "p99"], [6, "b", "p50"]], (p) => [p[6], p[7]], decades, 1, ran),
 ];
 
 // dead letters
@@ -220,13 +233,20 @@ function arrange(letters) {
   }
 }
 
+function age(when) {
+  const text = `${since(Date.now() / 1000 - when.dataset.at)} ago`;
+  if (when.textContent !== text) when.textContent = text;
+}
+
 function letterItem(l) {
   const item = element("li");
   item.dataset.id = l.id ?? "";
   const details = element("details");
   const summary = element("summary");
-  const when = element("span", "when", `${since(Date.now() / 1000 - l.dead_at)} ago`);
+  const when = element("span", "when");
+  when.dataset.at = l.dead_at;
   when.title = new Date(l.dead_at * 1000).toLocaleString();
+  age(when);
   summary.append(element("span", "task", l.task), element("span", "reason", l.reason), when);
   const body = element("div", "letter");
   details.append(summary, body);
@@ -331,6 +351,7 @@ function show(next) {
   $("breakers").replaceChildren(...state.breakers.map(breakerItem));
   if (state.point && state.point[0] !== points.at(-1)?.[0]) points = [...points, state.point].slice(-KEPT);
   for (const chart of charts) chart.draw();
+  for (const when of $("letters").querySelectorAll(".when")) age(when);
   const dead = `${state.totals.dead} ${state.totals.dead_frames}`;
   if (dead !== deadSeen && server.up) {
     deadSeen = dead;
