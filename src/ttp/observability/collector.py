@@ -15,7 +15,7 @@ from ttp import __version__
 from ttp.native import BACKEND
 from ttp.observability.labels import label
 from ttp.observability.queues import QueueWatch
-from ttp.worker.scoreboard import OTHER, STATES, Scoreboard
+from ttp.worker.scoreboard import STATES, Scoreboard
 
 _EVENTS = {
     "frames": ("ttp_frames_committed", "Frames whose commit the server accepted."),
@@ -33,11 +33,10 @@ _GAUGES = {
 
 
 class PoolCollector(Collector):
-    """Sums up the processes of a pool; `stages.StageHistograms` has how long its tasks took."""
+    """Sums up the processes of a pool; `task_metrics.TaskMetrics` has what its tasks came to."""
 
     def __init__(self, scoreboard: Scoreboard) -> None:
         self._slots = scoreboard.slots()
-        self._series = [(label(task), label(queue)) for task, queue in scoreboard.layout.series]
 
     def describe(self) -> Iterable[Metric]:
         """Nothing is known before the first scrape; names are not checked for clashes."""
@@ -48,25 +47,7 @@ class PoolCollector(Collector):
         build = GaugeMetricFamily("ttp_build_info", "Always 1.", labels=("version", "core"))
         build.add_metric((__version__, BACKEND), 1)
         yield build
-        yield from self._tasks()
         yield from self._processes()
-
-    def _tasks(self) -> Iterator[Metric]:
-        executed = CounterMetricFamily(
-            "ttp_tasks_executed", "Tasks that came to an outcome here.", labels=("task", "queue", "outcome")
-        )
-        deferred = CounterMetricFamily(
-            "ttp_tasks_deferred", "Tasks put off unrun: open breaker, or no handler.", labels=("task", "queue")
-        )
-        for series, (task, queue) in enumerate(self._series):
-            done, retried, dead, cancelled, put_off = _sums(slot.outcomes(series) for slot in self._slots)
-            if task == OTHER and not done + retried + dead + cancelled + put_off:
-                continue
-            for outcome, tasks in (("done", done), ("retried", retried), ("dead", dead), ("cancelled", cancelled)):
-                executed.add_metric((task, queue, outcome), tasks)
-            deferred.add_metric((task, queue), put_off)
-        yield executed
-        yield deferred
 
     def _processes(self) -> Iterator[Metric]:
         for event, (name, about) in _EVENTS.items():
@@ -147,7 +128,3 @@ class QueueCollector(Collector):
         yield age
         yield accepted
         yield finished
-
-
-def _sums(rows: Iterable[Iterable[int]]) -> list[int]:
-    return [sum(column) for column in zip(*rows, strict=True)]

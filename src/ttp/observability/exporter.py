@@ -20,7 +20,7 @@ from ttp.observability import http, logs
 from ttp.observability.collector import PoolCollector, QueueCollector
 from ttp.observability.health import ProcessState, not_alive, not_ready
 from ttp.observability.queues import QueueWatch
-from ttp.observability.stages import StageHistograms
+from ttp.observability.task_metrics import TaskMetrics
 from ttp.worker.scoreboard import Layout, Scoreboard, Slot
 
 
@@ -71,7 +71,7 @@ def main() -> None:
         QueueCollector(queues),
         not_alive=lambda: not_alive(states(slots)),
         not_ready=lambda: not_ready(states(slots), server=queues.answering),
-        text=StageHistograms(scoreboard).text,
+        tasks=TaskMetrics(scoreboard),
     )
     http.serve(socket.socket(fileno=settings.listener), endpoints.answer)
     sys.stdin.read()

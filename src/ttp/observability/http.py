@@ -11,6 +11,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
+from ttp.observability.task_metrics import TaskMetrics
+
 REQUEST_SECONDS = 5.0  # that a client may take
 
 Answer = tuple[HTTPStatus, str, bytes]  # status, content type, body
@@ -22,7 +24,7 @@ class Endpoints:
     Args:
         not_alive: why this should be restarted; empty if not.
         not_ready: why it does not work as it should; empty if it does.
-        text: metrics beside those of the collectors, in the text format.
+        tasks: metrics beside those of the collectors.
     """
 
     def __init__(
@@ -30,9 +32,9 @@ class Endpoints:
         *collectors: Collector,
         not_alive: Callable[[], list[str]],
         not_ready: Callable[[], list[str]],
-        text: Callable[[], str] = str,
+        tasks: TaskMetrics | None = None,
     ) -> None:
-        self._text = text
+        self._tasks = tasks
         self._not_alive = not_alive
         self._not_ready = not_ready
         self._registry = CollectorRegistry(auto_describe=False)
@@ -48,7 +50,9 @@ class Endpoints:
                 return _verdict("ready", self._not_ready())
             case "/metrics":
                 encode, content_type = choose_encoder(accept)
-                return HTTPStatus.OK, content_type, self._text().encode() + encode(self._registry)
+                openmetrics = content_type.startswith("application/openmetrics-text")
+                tasks = self._tasks.text(openmetrics=openmetrics) if self._tasks is not None else b""
+                return HTTPStatus.OK, content_type, tasks + encode(self._registry)  # whose end is that of all
         return HTTPStatus.NOT_FOUND, "text/plain; charset=utf-8", b"there are /livez, /readyz and /metrics\n"
 
 

@@ -159,21 +159,26 @@ class Slot:
         """Name → state."""
         return {name: STATES[self._cells.get(self._breakers + n)] for n, name in enumerate(self._layout.breakers)}
 
-    def outcomes(self, series: int) -> Sequence[int]:
-        """Tasks of one series by `OUTCOMES`."""
-        first = self._series + series * _SERIES
-        return self._cells.values(first, first + len(OUTCOMES) - 1)
-
     def total(self, outcome: Outcome) -> int:
         """Tasks of all series that came to this."""
-        return sum(self.outcomes(n)[_OUTCOME_AT[outcome]] for n in range(len(self._layout.series)))
+        return sum(self.series()[_OUTCOME_AT[outcome] :: _SERIES])
 
     def series(self) -> list[int]:
-        """All cells of all series, for `stage_of`."""
+        """The cells of all series, for `series_of`."""
         return self._cells.values(self._series, self._other + _SERIES - 1)
 
 
-def stage_of(cells: Sequence[int], series: int, stage: Stage) -> tuple[float, Sequence[int]]:
-    """Sum in seconds, and tasks in each bucket (not cumulated), of one stage of one series."""
-    first = series * _SERIES + _STAGE_AT[stage]
-    return cells[first] / 1e6, cells[first + 1 : first + _STAGE]
+def series_of(cells: Sequence[int], number: int) -> Sequence[int]:
+    """The cells of one series."""
+    return cells[number * _SERIES : (number + 1) * _SERIES]
+
+
+def outcomes_of(series: Sequence[int]) -> dict[Outcome, int]:
+    """Tasks of a series by outcome."""
+    return dict(zip(OUTCOMES, series, strict=False))
+
+
+def stage_of(series: Sequence[int], stage: Stage) -> tuple[float, Sequence[int]]:
+    """Sum in seconds, and tasks in each bucket (not cumulated), of one stage of a series."""
+    first = _STAGE_AT[stage]
+    return series[first] / 1e6, series[first + 1 : first + _STAGE]
