@@ -27,6 +27,10 @@ def app(any_server: Server) -> Iterator[App]:
                 raise Reject(f"{n} {EVIL}")
             return n
 
+        @app.task(queue="a-queue-whose-name-is-much-too-long-for-a-column-of-the-table")
+        def other() -> None:
+            """Its queue is one of the worker's."""
+
         app.pick = pick  # type: ignore[attr-defined]
         yield app
 
@@ -100,7 +104,10 @@ def test_phone_dark_and_names_for_a_screen_reader(any_server: Server, app: App, 
         browser.wait("document.querySelectorAll('#letters li').length === 1")
         browser.wait("document.querySelectorAll('#workers tbody tr').length === 1")
         assert browser.run("location.search") == ""
-        assert browser.run("document.documentElement.scrollWidth") == 390
+        for width in (800, 1160, 390):
+            browser.look(width, 844, dark=True)
+            browser.wait(f"innerWidth === {width}")
+            assert browser.run("document.documentElement.scrollWidth") == width, "something is cut off"
         background = "getComputedStyle(document.body).backgroundColor"
         dark = browser.run(background)
         browser.click("#theme")

@@ -145,7 +145,7 @@ class Chart {
     const last = points.at(-1);
     svg.setAttribute("aria-label", `${this.title}, last ${since(wide)}${last ? `; now ${this.words(last)}` : ""}`);
     const parts = [svg, element("span", "from", `${since(wide)} ago`), element("span", "to", "now")];
-    for (const value of ticks) {
+    for (const value of seen.length ? ticks : ticks.slice(0, 1)) {
       svg.append(shape("line", { class: "grid", x1: 0, x2: 1000, y1: height(value), y2: height(value), "vector-effect": "non-scaling-stroke" }));
       if (!seen.length) continue;
       const tick = element("span", "tick", tidy(this.say(value)));
@@ -156,12 +156,13 @@ class Chart {
     const runs = [[]];
     points.forEach((p, n) => (p[this.series[0][0]] === null ? runs.push([]) : runs.at(-1).push([place(n), p])));
     for (const run of runs.filter((r) => r.length)) {
-      if (run.length === 1) run.push([run[0][0] + 2, run[0][1]]);
+      const dot = run.length === 1 ? " dot" : "";
+      if (dot) run.push(run[0]);
       const path = (value) => run.map(([x, p]) => `${x.toFixed(1)} ${height(value(p)).toFixed(2)}`);
       const area = [...path((p) => this.shade(p)[1]), ...path((p) => this.shade(p)[0]).reverse()];
       svg.append(shape("path", { class: "area", d: `M${area.join("L")}Z` }));
       for (const [i, name] of this.series) {
-        svg.append(shape("path", { class: `line ${name}`, d: `M${path((p) => p[i]).join("L")}`, "vector-effect": "non-scaling-stroke" }));
+        svg.append(shape("path", { class: `line ${name}${dot}`, d: `M${path((p) => p[i]).join("L")}`, "vector-effect": "non-scaling-stroke" }));
       }
     }
     this.show(svg, place);
