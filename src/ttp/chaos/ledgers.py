@@ -33,6 +33,14 @@ class ProducerLedger:
                 numbers.update(range(start, stop))
         return numbers
 
+    def end(self, what: str) -> int:
+        """The number behind the last range of which this is noted; 0 without one. Reads the last notes only."""
+        with self._path.open("rb") as file:
+            whole = file.seek(0, os.SEEK_END) // _RANGE.size
+            file.seek(max(0, whole - 4) * _RANGE.size)
+            last = file.read(min(whole, 4) * _RANGE.size)
+        return max((stop for noted, _, stop in _RANGE.iter_unpack(last) if noted == what[:1].encode()), default=0)
+
     def close(self) -> None:
         """Close the file."""
         self._file.close()

@@ -46,6 +46,13 @@ class Report:
         ordered = sorted(self.recoveries)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
+    def in_short(self) -> str:
+        """One line, for whoever waits for the rest."""
+        return (
+            f"{'ok' if self.passed else 'FAILED'}: {self.injected:,} of {self.wanted:,},"
+            f" lost {self.lost:,}, doubled {self.doubled:,}, {self.took:,.0f} s"
+        )
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         line = asdict(self) | {"passed": self.passed, "p50": self.quantile(0.5), "p99": self.quantile(0.99)}

@@ -146,9 +146,9 @@ class Run:
         self.wait("some work", lambda: self.ended() > ended)
 
     def accepted_more(self, tasks: int) -> None:
-        """Wait until the producer's ledger has so many more tasks accepted."""
-        goal = len(self.ledger.read("accepted")) + tasks
-        self.wait("accepted tasks", lambda: len(self.ledger.read("accepted")) >= goal)
+        """Wait until the ledger of a producer that sends its numbers in their order has so many more accepted."""
+        goal = self.ledger.end("accepted") + tasks
+        self.wait("accepted tasks", lambda: self.ledger.end("accepted") >= goal)
 
     # producing
 

@@ -52,7 +52,7 @@ def chaos(
         report.took = round(time.monotonic() - begun, 1)
         reports.append(report)
         if not as_json:
-            sys.stderr.write(f"{name}: {'ok' if report.passed else 'FAILED'}\n")
+            sys.stderr.write(f"{name}: {report.in_short()}\n")
     if as_json:
         print_json([report.as_dict() for report in reports])
     elif reports:
