@@ -28,7 +28,8 @@ function duration(us, least = 1000) { // → [number, unit]; no finer than `leas
   if (us < least) return least < 1000 ? ["< 1", "µs"] : ["< 1", "ms"];
   if (us < 1000) return [whole.format(us), "µs"];
   if (us < 1e6) return [(us / 1e3).toPrecision(us < 1e4 ? 2 : 3), "ms"];
-  return us < 6e7 ? [(us / 1e6).toPrecision(3), "s"] : [whole.format(us / 6e7), "min"];
+  if (us < 6e7) return [(us / 1e6).toPrecision(3), "s"];
+  return [us < 6e8 ? (us / 6e7).toPrecision(2) : whole.format(us / 6e7), "min"];
 }
 
 const tidy = (text) => text.replace(/\.0+(?!\d)|(\.\d*[1-9])0+(?!\d)/, "$1"); // 6.00 s → 6 s
