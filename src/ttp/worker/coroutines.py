@@ -8,6 +8,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from ttp.native import Slice
+from ttp.worker.deadlines import Deadlines
 from ttp.worker.job import Job, end_slice
 from ttp.worker.slice_task import SliceTask
 
@@ -30,6 +31,7 @@ class AsyncRunner:
         self._waits: set[str] = set()  # tasks whose last row has waited
         self._trying = False  # some rows have just begun, and nobody knows yet whether they wait
         self.loop = asyncio.new_event_loop()
+        self._deadlines = Deadlines(self.loop)
         self._thread = threading.Thread(target=self.loop.run_forever, name="ttp-async", daemon=True)
         self._thread.start()
 
@@ -82,7 +84,7 @@ class AsyncRunner:
             self._put_back(part, part.next + 1)
         else:
             self._trying = True
-        running = SliceTask(part, self.loop, self._row_waits)
+        running = SliceTask(part, self._deadlines, self._row_waits)
         self._running[running] = self.loop.create_task(self._run(running))
 
     def _put_back(self, part: Slice, row: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import time
 import types
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import nullcontext
@@ -9,6 +10,7 @@ from typing import Any
 
 from ttp.errors import TaskTimeout
 from ttp.native import BACK, DONE, Slice, scope
+from ttp.worker.deadlines import Deadlines
 from ttp.worker.guard import Guard
 from ttp.worker.job import Job
 from ttp.worker.runners import MAX_SLICE_ROWS
@@ -27,22 +29,21 @@ class SliceTask:
         waited: a row has waited.
     """
 
-    __slots__ = ("_due", "_expired", "_job", "_loop", "_task", "_timer", "_waits", "part", "waited")
+    __slots__ = ("_deadlines", "_due", "_expired", "_job", "_task", "_waits", "part", "waited")
 
-    def __init__(self, part: Slice, loop: asyncio.AbstractEventLoop, waits: "Callable[[SliceTask], None]") -> None:
+    def __init__(self, part: Slice, deadlines: Deadlines, waits: "Callable[[SliceTask], None]") -> None:
         self.part = part
         self.waited = False
         self._job: Job = part.state
-        self._loop = loop
+        self._deadlines = deadlines
         self._waits = waits
         self._task: asyncio.Task[Any] | None = None
         self._due = 0.0
-        self._timer: asyncio.TimerHandle | None = None
         self._expired = False
 
     async def run(self) -> None:
         """Run some rows: until one has waited, or others are to have a turn."""
-        self._task = asyncio.current_task(self._loop)
+        self._task = asyncio.current_task()
         assert self._task is not None
         part, tracing = self.part, self._job.handler.tracing
         scope.set(part)  # each row's context is a copy of this task's
@@ -62,7 +63,7 @@ class SliceTask:
         handler = job.handler
         guard = None if handler.breaker is None else Guard(handler.breaker, job, part)
         if handler.timeout is not None:
-            self._due = self._loop.time() + handler.timeout
+            self._due = time.monotonic() + handler.timeout  # which is the loop's clock
         part.begin(row)
         try:
             args, kwargs = job.view.arguments(row)
@@ -70,8 +71,8 @@ class SliceTask:
             part.finish(row, DONE, value)
         except BaseException as error:
             part.finish(row, self._outcome(row, error, guard))
-        if self._timer is not None:
-            self._timer.cancel()
+        if self.waited:
+            self._deadlines.discard(self)
         if guard is not None:
             guard.ended()
 
@@ -103,10 +104,11 @@ class SliceTask:
     def _wait(self) -> None:
         self.waited = True
         if self._job.handler.timeout is not None:
-            self._timer = self._loop.call_at(self._due, self._expire)
+            self._deadlines.add(self, self._due)
         self._waits(self)
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """The row's time is up."""
         self._expired = True
         assert self._task is not None
         self._task.cancel()

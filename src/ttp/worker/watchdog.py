@@ -3,7 +3,7 @@
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from ttp.coordination import commands
@@ -30,6 +30,7 @@ class Watchdog:
     """Looks after one worker.
 
     Args:
+        at_once: tasks that run at the same time, by kind of handler.
         jobs: the jobs in hand, now.
         surrender: hands back frames that wait behind a slow one.
         orphans: told the dead and the stalled consumers of each scan.
@@ -45,6 +46,7 @@ class Watchdog:
         consumer: str,
         queues: Sequence[Keys],
         clock: Clock,
+        at_once: Mapping[str, int],
         observer: Observer,
         jobs: Callable[[], list[Job]],
         surrender: Callable[[], None],
@@ -58,6 +60,7 @@ class Watchdog:
         self._consumer = consumer
         self._queues = queues
         self._clock = clock
+        self._at_once = at_once
         self._observer = observer
         self._jobs = jobs
         self._surrender = surrender
@@ -174,13 +177,16 @@ class Watchdog:
             self._overdue()
 
     def _split(self, job: Job, now: float) -> None:
-        """Commit what is finished, keep what runs, hand back the rest in pieces of about 20 ms."""
+        """Commit what is finished, keep what runs, hand back the rest in pieces of about 20 ms.
+
+        A piece holds as many as run at once, at least: smaller ones would end no sooner.
+        """
         if job.handler.kind == "batch":
             self._seen_to[job] = now
             self._surrender()  # a batch runs as a whole
             return
         finished = sum(part.next - part.start for part in job.slices)
-        piece = max(1, int(finished * PIECE_SECONDS / (now - job.started)))
+        piece = max(self._at_once[job.handler.kind], int(finished * PIECE_SECONDS / (now - job.started)))
         self._committer.replace(job, piece=piece)
         self._surrender()
         self._seen_to[job] = time.monotonic()

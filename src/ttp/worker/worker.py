@@ -96,10 +96,7 @@ class Worker:
         self._give_up_at = math.inf  # when a stopped worker waits no longer for a server
         self._engaged = False  # this thread runs a handler, and takes nothing meanwhile
         self._adopt_at = 0.0
-
-        def connect(timeout: float) -> Connection:
-            return open_connection(self.consumer, timeout)
-
+        connect = partial(open_connection, self.consumer)
         self._committer = Committer(Line(connect, self._closed), self.consumer, clock, self.stats, self._hand.over)
         self._inbox = Inbox(
             handlers,
@@ -132,6 +129,7 @@ class Worker:
             consumer=self.consumer,
             queues=self._queues,
             clock=clock,
+            at_once={"sync": settings.threads, "async": settings.concurrency},
             observer=Observer(lease=settings.lease, stall=settings.stall),
             jobs=self._hand.jobs,
             surrender=self._surrender,
