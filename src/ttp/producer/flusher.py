@@ -6,7 +6,7 @@ import time
 
 from ttp.errors import ServerUnavailable
 from ttp.native import Outbox
-from ttp.producer.pump import WATCH, Pump
+from ttp.producer.pump import SPACING, WATCH, Pump
 
 log = logging.getLogger("ttp.producer")
 
@@ -40,7 +40,7 @@ class Flusher:
             self._outbox.wait(self._pause())
             if self._closing:
                 return
-            if (early := self._send_at - time.monotonic()) > 0:
+            if (early := self._send_at - time.monotonic()) > 0 and not self._in_haste():
                 time.sleep(early)
             self._send_at = time.monotonic() + self._pump.spacing
             with self._pump.lead:
@@ -71,10 +71,10 @@ class Flusher:
             busy = busy or self._pump.watching
             return max(IDLE_DRAIN, link.retry_at - time.monotonic()) if busy else NOTHING_TO_DO
         if self._in_haste():
-            return 0.0
+            return 0.0 if flight.unanswered else SPACING
         return IDLE_DRAIN if busy else WATCH if self._pump.watching else NOTHING_TO_DO
 
     def _in_haste(self) -> bool:
         """Whether somebody's event loop waits for replies, or the disk for what is behind them."""
         flight = self._pump.flight
-        return bool(self._pump.callbacks) or (not flight.full_until and any(map(len, flight.stored)))
+        return not flight.full_until and (any(self._pump.awaiting.values()) or any(map(len, flight.stored)))

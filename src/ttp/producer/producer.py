@@ -236,18 +236,31 @@ class Producer:
             if time.monotonic() >= deadline:
                 raise QueueFull(f"{MOST_PUSHED} frames wait for acceptance: {reason}")
 
-    def when_accepted(self, frame: FrameWriter, callback: Callable[[], None]) -> None:
-        """Call back from some thread when frame.outcome is set. For event loops, which must not wait here."""
-        with self._io:
-            if frame.outcome is None:
-                self._pump.callbacks.setdefault(frame.fid, []).append(callback)
-                callback = self.outbox.wake
-        callback()
+    async def until_accepted(self, frame: FrameWriter) -> None:
+        """`accept` for event loops, which must not wait for the lead either."""
+        import asyncio  # noqa: PLC0415 - only programs that have an event loop pay for it
 
-    def abandon(self, frame: FrameWriter) -> None:
-        """The caller's time is up: take the frame back if that is safe, and say so in its outcome."""
-        if frame.outcome is None:
+        from ttp.producer.awaiting import Awaiting  # noqa: PLC0415
+
+        loop, pump = asyncio.get_running_loop(), self._pump
+        group = pump.awaiting.setdefault(frame.fid, {})
+        awaiting = group.get(loop)
+        if awaiting is None:
+            self._attend()
+            abandon = partial(self._abandon, frame, lambda: group.pop(loop, None))
+            awaiting = group[loop] = Awaiting(frame, self.submit_timeout, abandon)
+            self.outbox.wake()
+        if frame.outcome is not None:  # perhaps since before it could be seen here that somebody waits
+            pump.tell(frame)
+            awaiting.settled()
+        await awaiting.wait()
+
+    def _abandon(self, frame: FrameWriter, forget: Callable[[], object]) -> None:
+        """The time of an event loop's coroutines is up: take the frame back if that is safe, else raise."""
+        try:
             self._give_up(frame, self._link.trouble)
+        finally:
+            forget()
 
     def flush(self, timeout: float | None = None) -> None:
         """Return when everything appended before is accepted; ServerUnavailable or QueueFull after timeout seconds."""
@@ -346,7 +359,6 @@ class Producer:
                 self._pump.settle(frame, outcome=type(why)(f"{why}. The task was not accepted."))
                 self._io.settled()
             else:
-                self._pump.call_back(frame)
                 raise type(why)(f"{why}. The task was sent and may still be accepted.")
 
     def _limits_in_words(self) -> str:

@@ -19,7 +19,10 @@ from ttp.producer.owned import NamedProducer
 from ttp.producer.window import ResendWindow, kept
 
 if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop
+
     from ttp.coordination.connection import Connection
+    from ttp.producer.awaiting import Awaiting
 
 log = logging.getLogger("ttp.producer")
 
@@ -41,7 +44,7 @@ class Pump:
 
     Attributes:
         lead: the producer's lock.
-        callbacks: whom to call when a frame is settled, by its fid.
+        awaiting: coroutines that wait for a frame, by its fid and their loop.
         spacing: seconds between two sendings of partial frames.
         watching: the flusher knows that the server might lose something.
     """
@@ -68,7 +71,7 @@ class Pump:
         self.keeper = Keeper(open_store, self.flight, self.counts) if open_store is not None else None
         if name is not None:
             self.flight.owner = NamedProducer(name)
-        self.callbacks: dict[int, list[Callable[[], None]]] = {}
+        self.awaiting: dict[int, dict[AbstractEventLoop, Awaiting]] = {}
         self.spacing = SPACING
         self.watching = False
         self._ask_at = 0.0
@@ -166,9 +169,9 @@ class Pump:
         """This became of a frame: its block is free."""
         frame.outcome = outcome
         frame.release()
-        self.call_back(frame)
+        self.tell(frame)
 
-    def call_back(self, frame: FrameWriter) -> None:
-        """Whoever waits for the frame is to look at it again."""
-        for callback in self.callbacks.pop(frame.fid, ()):
-            callback()
+    def tell(self, frame: FrameWriter) -> None:
+        """The frame's outcome is set: wake the coroutines that wait for it. Needs no lead."""
+        for awaiting in list(self.awaiting.pop(frame.fid, {}).values()):
+            awaiting.settled()

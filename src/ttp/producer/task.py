@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
-from ttp.native import FrameWriter, Route, TaskHandle, scope
+from ttp.native import Route, TaskHandle, scope
 from ttp.producer.producer import Producer
 from ttp.producer.traced import Traced
 from ttp.task import PRIORITIES, Priority
@@ -142,7 +142,7 @@ class Task(Generic[P, R]):
             if span is not None:
                 span.set_attribute(MESSAGE, handle.id)
             if not self._in_handler():
-                await _accepted(self._target.producer, frame)
+                await self._target.producer.until_accepted(frame)
         return handle
 
     def submit_many(self, rows: Iterable[tuple[Any, ...]]) -> Sequence[TaskHandle[R]]:
@@ -307,22 +307,3 @@ def _arity(name: str, signature: inspect.Signature | None) -> tuple[int, int, _B
         return 1, 0, bind
     most = 65_535 if any(p.kind is kinds.VAR_POSITIONAL for p in parameters) else len(positional)
     return sum(p.default is kinds.empty for p in positional), most, bind
-
-
-async def _accepted(producer: Producer, frame: FrameWriter) -> None:
-    """Wait in the event loop for a frame's acceptance; raises as `Producer.accept`."""
-    import asyncio  # noqa: PLC0415 - only programs that have an event loop pay for it
-
-    loop = asyncio.get_running_loop()
-    done = asyncio.Event()
-
-    def wake() -> None:
-        loop.call_soon_threadsafe(done.set)
-
-    producer.when_accepted(frame, wake)
-    try:
-        await asyncio.wait_for(done.wait(), producer.submit_timeout)
-    except TimeoutError:
-        await loop.run_in_executor(None, producer.abandon, frame)
-    if isinstance(frame.outcome, Exception):
-        raise frame.outcome
