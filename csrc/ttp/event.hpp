@@ -42,8 +42,8 @@ class EventScratch {
   void begin(size_t line) {
     if (texts_.size() < line) texts_.resize(line);
     text_ = 0;
-    names_.truncate(0);
     fields_.truncate(0);
+    expected_ = size_;
     size_ = 0;
   }
 
@@ -63,8 +63,19 @@ class EventScratch {
   };
 
   // A new name, after `prefix` and a dot where there is one. False if there is one like it, or no room.
+  //
+  // Events mostly have the names of the event before, in its order: as long as they do, they are there already,
+  // and are known to be distinct.
   bool add_name(std::string_view prefix, std::string_view text) noexcept {
+    if (size_ < expected_) {
+      if (is_joined(this->text(size_), prefix, text)) {
+        ++size_;
+        return true;
+      }
+      expected_ = 0;
+    }
     if (size_ == kMaxFields) return false;
+    names_.truncate(size_ == 0 ? 0 : all_[size_ - 1].at + all_[size_ - 1].size);
     const size_t dot = prefix.empty() ? 0 : 1;
     const Name name{names_.size(), prefix.size() + dot + text.size()};
     // The prefix may be one of the names, which move when there is no room for another.
@@ -104,6 +115,13 @@ class EventScratch {
   }
 
  private:
+  static bool is_joined(std::string_view name, std::string_view prefix, std::string_view text) noexcept {
+    if (prefix.empty()) return name == text;
+    const size_t dot = prefix.size();
+    return name.size() == dot + 1 + text.size() && name.substr(0, dot) == prefix && name[dot] == '.' &&
+           name.substr(dot + 1) == text;
+  }
+
   const char* data() const noexcept { return reinterpret_cast<const char*>(names_.data()); }
 
   std::vector<char> texts_;
@@ -111,6 +129,7 @@ class EventScratch {
   ByteWriter names_, fields_, map_;
   std::array<Name, kMaxFields> all_;
   size_t size_ = 0;
+  size_t expected_ = 0;  // names of the event before; 0 once there is another
 };
 
 inline bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }

@@ -194,13 +194,28 @@ class JsonEventReader {
   bool string(std::string_view& text) noexcept {
     if (!take('"')) return false;
     const char* const first = at_;
-    while (at_ != end_ && *at_ != '"' && *at_ != '\\' && static_cast<unsigned char>(*at_) >= 0x20) ++at_;
+    at_ = plain_end(at_, end_);
     if (at_ == end_ || static_cast<unsigned char>(*at_) < 0x20) return false;
     if (*at_ == '"') {
       text = {first, static_cast<size_t>(at_++ - first)};
       return true;
     }
     return unescape(first, text);
+  }
+
+  // The first quote, backslash or control character, or the end. Eight characters a step: in a word of them, what
+  // the subtractions mark is exact up to the lowest mark, and borrows run upwards from there.
+  static const char* plain_end(const char* at, const char* end) noexcept {
+    constexpr uint64_t kOnes = 0x0101010101010101;
+    const auto below = [](uint64_t word, uint64_t least) { return (word - kOnes * least) & ~word; };
+    for (; end - at >= 8; at += 8) {
+      const auto word = detail::load_le<uint64_t>(reinterpret_cast<const uint8_t*>(at));
+      const uint64_t marks =
+          (below(word, 0x20) | below(word ^ kOnes * '"', 1) | below(word ^ kOnes * '\\', 1)) & kOnes << 7;
+      if (marks != 0) return at + ((((marks & -marks) - 1) & kOnes) * kOnes >> 56) - 1;
+    }
+    while (at != end && *at != '"' && *at != '\\' && static_cast<unsigned char>(*at) >= 0x20) ++at;
+    return at;
   }
 
   bool unescape(const char* first, std::string_view& text) noexcept {

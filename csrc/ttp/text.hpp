@@ -15,6 +15,19 @@ struct Bytes {
   std::string_view text() const noexcept { return {reinterpret_cast<const char*>(data), size}; }
 };
 
+// Whether all bytes are ASCII.
+inline bool is_ascii(std::string_view text) noexcept {
+  const char* at = text.data();
+  size_t left = text.size();
+  uint64_t all = 0;
+  for (uint64_t word; left >= 8; at += 8, left -= 8) {
+    std::memcpy(&word, at, 8);
+    all |= word;
+  }
+  for (; left != 0; ++at, --left) all |= static_cast<uint64_t>(static_cast<unsigned char>(*at));
+  return (all & 0x8080808080808080) == 0;
+}
+
 // Whether the bytes are UTF-8: no overlong forms, no surrogates, nothing above U+10FFFF.
 inline bool is_utf8(std::string_view text) noexcept {
   const auto* at = reinterpret_cast<const uint8_t*>(text.data());

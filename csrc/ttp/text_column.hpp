@@ -3,6 +3,7 @@
 // Allocates and so may throw std::bad_alloc; does not block. Not thread-safe.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <random>
@@ -14,28 +15,30 @@ namespace ttp {
 // Texts by number, each distinct one once.
 class TextColumn {
  public:
-  TextColumn() : seed_(std::random_device()()) { clear(); }
+  TextColumn() { clear(); }
 
   void clear() {
+    size_t slots = std::max(slots_.size(), kFewest);
+    while (slots > kFewest && slots > 8 * texts()) slots /= 2;  // as many as were needed are needed again
+    slots_.assign(slots, Slot());
     codes_.clear();
     values_.clear();
     ends_.assign(1, 0);
-    slots_.assign(kFewest, 0);
   }
 
   void append(std::string_view text) {
-    const uint64_t hash = hashed(text);
-    size_t slot = find(text, hash);
-    if (slots_[slot] == 0) {
+    const uint32_t hash = hashed(text);
+    Slot* slot = &find(text, hash);
+    if (slot->number == 0) {
       if ((texts() + 1) * 2 > slots_.size()) {
         grow();
-        slot = find(text, hash);
+        slot = &find(text, hash);
       }
       values_.insert(values_.end(), text.begin(), text.end());
       ends_.push_back(static_cast<uint32_t>(values_.size()));
-      slots_[slot] = static_cast<uint32_t>(texts());
+      *slot = {hash, static_cast<uint32_t>(texts())};
     }
-    codes_.push_back(slots_[slot] - 1);
+    codes_.push_back(slot->number - 1);
   }
 
   size_t texts() const noexcept { return ends_.size() - 1; }
@@ -47,11 +50,16 @@ class TextColumn {
  private:
   static constexpr size_t kFewest = 64;
 
+  struct Slot {
+    uint32_t hash = 0;
+    uint32_t number = 0;  // of a text, from 1 on; 0: free
+  };
+
   std::string_view text(size_t i) const noexcept { return {values_.data() + ends_[i], ends_[i + 1] - ends_[i]}; }
 
   // Seeded, so that a sender cannot choose texts that fall together.
-  uint64_t hashed(std::string_view text) const noexcept {
-    uint64_t hash = seed_ ^ text.size();
+  static uint32_t hashed(std::string_view text) {
+    uint64_t hash = seed() ^ text.size();
     const char* at = text.data();
     size_t left = text.size();
     for (uint64_t word; left >= 8; at += 8, left -= 8) {
@@ -60,7 +68,11 @@ class TextColumn {
     }
     uint64_t rest = 0;
     if (left != 0) std::memcpy(&rest, at, left);
-    return mixed(hash ^ rest);
+    return static_cast<uint32_t>(mixed(hash ^ rest));
+  }
+  static uint64_t seed() {
+    static const uint64_t once = std::random_device()();
+    return once;
   }
   static uint64_t mixed(uint64_t x) noexcept {
     x *= 0x9e3779b97f4a7c15;
@@ -69,22 +81,30 @@ class TextColumn {
     return x ^ x >> 32;
   }
 
-  size_t find(std::string_view wanted, uint64_t hash) const noexcept {
+  // Where the text is, or is to be.
+  Slot& find(std::string_view wanted, uint32_t hash) noexcept {
     const size_t mask = slots_.size() - 1;
-    size_t slot = hash & mask;
-    while (slots_[slot] != 0 && text(slots_[slot] - 1) != wanted) slot = (slot + 1) & mask;
-    return slot;
+    size_t at = hash & mask;
+    while (slots_[at].number != 0 && (slots_[at].hash != hash || text(slots_[at].number - 1) != wanted))
+      at = (at + 1) & mask;
+    return slots_[at];
   }
 
   void grow() {
-    slots_.assign(slots_.size() * 2, 0);
-    for (size_t i = 0; i < texts(); ++i) slots_[find(text(i), hashed(text(i)))] = static_cast<uint32_t>(i + 1);
+    std::vector<Slot> before(slots_.size() * 2);
+    before.swap(slots_);
+    const size_t mask = slots_.size() - 1;
+    for (const Slot& slot : before) {
+      if (slot.number == 0) continue;
+      size_t at = slot.hash & mask;
+      while (slots_[at].number != 0) at = (at + 1) & mask;
+      slots_[at] = slot;
+    }
   }
 
-  uint64_t seed_;
-  std::vector<uint32_t> codes_, ends_;
+  std::vector<uint32_t> codes_, ends_{0};
   std::vector<char> values_;
-  std::vector<uint32_t> slots_;  // number of a text, from 1 on; 0 is free
+  std::vector<Slot> slots_;
 };
 
 }  // namespace ttp

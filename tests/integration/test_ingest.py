@@ -1,6 +1,7 @@
 """Sources on real servers, fed by real senders: pipes, sockets, curl, an InfluxDB client, mosquitto_pub."""
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -29,7 +30,7 @@ from ttp.telemetry.sources.intake import Intake, Receiver
 from ttp.telemetry.sources.lines import JSON_LINES
 from ttp.telemetry.sources.mqtt import MqttReceiver
 from ttp.telemetry.sources.playing import TimedReceiver
-from ttp.telemetry.sources.stream import TcpReceiver
+from ttp.telemetry.sources.stream import PipeReceiver, TcpReceiver
 
 EVENT = {"device_id": "sensor-1", "type": "temperature", "value": 21.5, "unit": "celsius", "priority": "HIGH"}
 
@@ -129,6 +130,27 @@ def test_tcp(server: Server) -> None:
         wait_for(lambda: intake.accepted == 6)
         assert intake.refused == {"not_json": 3}
     assert Counter(r.fields["v"] for r in events(server)) == Counter([0, 1, 2, 9, 9, 9])
+
+
+def test_a_line_in_a_pipe_does_not_wait_for_the_next(server: Server) -> None:
+    intake = Intake(url=server.url)
+    reading, writing = os.pipe()
+    with (
+        os.fdopen(reading, "rb") as source,
+        os.fdopen(writing, "wb", buffering=0) as sender,
+        serving(intake, PipeReceiver(source, JSON_LINES)),
+    ):
+        for number in range(3):
+            sender.write(b'{"v":%d}\n{"v":' % number)
+            wait_for(lambda: intake.accepted == number + 1)  # noqa: B023 - it is called here
+            sender.write(b"x\n")
+        for number in range(3, 30_000):
+            sender.write(b'{"v":%d}\n' % number)
+        sender.write(b'{"v":30000}')
+        sender.close()
+        wait_for(lambda: intake.accepted == 30_001)
+    assert intake.refused == {"not_json": 3}
+    assert [r.fields["v"] for r in events(server)] == list(range(30_001))
 
 
 def test_gateway_interface_by_curl(server: Server) -> None:

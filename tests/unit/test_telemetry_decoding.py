@@ -13,7 +13,7 @@ from ttp.telemetry.event import Record, Scalar
 from ttp.telemetry.sources.decoding import Origin, decode_json
 from ttp.telemetry.sources.intake import Intake, Malformed
 from ttp.telemetry.sources.line_protocol import LineProtocol
-from ttp.telemetry.sources.lines import JSON_LINES, MAX_LINE, Stream
+from ttp.telemetry.sources.lines import JSON_LINES, LONGEST, MAX_LINE, Stream
 
 NOW = 1_767_225_600.0  # 2026-01-01
 STAMP = "2026-01-01T00:00:00+00:00"
@@ -141,10 +141,34 @@ def test_pieces_of_any_size_give_the_same_events(rows: list[dict[str, int]], dat
     intake = Collected()
     stream = Stream(JSON_LINES, origin(), intake)
     for begin, end in zip([0, *cuts], [*cuts, len(body)], strict=True):
-        stream.feed(body[begin:end])
+        stream.feed(body[begin:end], more=data.draw(st.booleans()))
     stream.end()
     assert [record.fields for record in intake.records] == rows
     assert not intake.refused
+
+
+def test_an_event_waits_for_a_full_frame_only_while_more_is_there() -> None:
+    intake = Collected()
+    stream = Stream(JSON_LINES, origin(), intake)
+    stream.feed(b"1\n", more=True)
+    assert intake.records == []
+    stream.feed(b"2\n")
+    assert [record.fields["value"] for record in intake.records] == [1, 2]
+    stream.feed(b"3\n", more=True)
+    stream.push()  # what was there could not be read
+    assert len(intake.records) == 3
+    # Nothing good comes for long: what was good before does not wait for it.
+    stream.feed(b"4\n", more=True)
+    for _ in range(LONGEST // 1000):
+        stream.feed(b"\n" * 1000, more=True)
+        if len(intake.records) == 4:
+            break
+    assert [record.fields["value"] for record in intake.records] == [1, 2, 3, 4]
+    # A frame that is full leaves at once.
+    stream.feed(b'{"v":1}\n' * 100_000, more=True)
+    assert 50_000 < len(intake.records) < 100_004
+    stream.end()
+    assert len(intake.records) == 100_004
 
 
 def test_a_long_line_is_refused_once_and_the_next_one_taken() -> None:

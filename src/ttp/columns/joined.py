@@ -14,12 +14,9 @@ class Part(NamedTuple):
     rows: slice
 
 
-def join(parts: Sequence[Part]) -> list[Buffers]:
-    """The columns one after the other. All parts have the same names and types, but that times may differ in zone."""
-    return [
-        _column([(part.columns[number], part.rows.start, part.rows.stop) for part in parts])
-        for number in range(len(parts[0].columns))
-    ]
+def join(parts: Sequence[Part], number: int) -> Buffers:
+    """A column of all parts, one after the other: of one name and type in each, but that times may differ in zone."""
+    return _column([(part.columns[number], part.rows.start, part.rows.stop) for part in parts])
 
 
 def _column(parts: Sequence[tuple[Buffers, int, int]]) -> Buffers:

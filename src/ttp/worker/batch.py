@@ -52,6 +52,7 @@ class Batch(Generic[Row]):
         self._row = row
         self._spans = spans
         self._length = sum(len(span.rows) for span in spans)
+        self._joined: dict[str, Buffers] = {}
         self.failed: dict[int, Exception] = {}
 
     @classmethod
@@ -82,7 +83,7 @@ class Batch(Generic[Row]):
         """
         np = numpy()
         _, kind, _, data, offsets, values = self._column(column)
-        rows = self._whole.rows
+        rows = self._rows
         if kind == BOOL:
             return np.unpackbits(np.frombuffer(data, "u1"), bitorder="little")[rows].astype(bool)
         if kind == STRING:
@@ -103,7 +104,7 @@ class Batch(Generic[Row]):
             return np.array([value is None for value in self[column]], dtype=bool)
         if not len(validity):
             return np.zeros(len(self), dtype=bool)
-        return np.unpackbits(np.frombuffer(validity, "u1"), bitorder="little")[self._whole.rows] == 0
+        return np.unpackbits(np.frombuffer(validity, "u1"), bitorder="little")[self._rows] == 0
 
     def dictionary(self, column: str) -> Dictionary:
         """A text column's codes and categories. TypeError if it is none."""
@@ -111,33 +112,44 @@ class Batch(Generic[Row]):
         _, kind, validity, data, offsets, values = self._column(column)
         if kind != STRING:
             raise TypeError(f"column {column!r} is no text")
-        codes = np.frombuffer(data, "<i4")[self._whole.rows]
+        codes = np.frombuffer(data, "<i4")[self._rows]
         if len(validity):
             codes = np.where(self.mask(column), np.int32(-1), codes)
         ends = np.frombuffer(offsets, "<u4").tolist()
-        texts = [str(values[a:b], "utf-8") for a, b in pairwise(ends)]
-        return Dictionary(codes, texts)
+        whole = str(values, "utf-8")
+        if whole.isascii():  # a character a byte, and cheaper to cut
+            return Dictionary(codes, [whole[a:b] for a, b in pairwise(ends)])
+        return Dictionary(codes, [str(values[a:b], "utf-8") for a, b in pairwise(ends)])
 
     @property
     def columns(self) -> list[str]:
         """Names of the columns."""
-        return list(self._columns)
+        return list(self._numbers)
 
     def _column(self, name: str) -> Buffers:
+        """A frame's own buffers, or made of its rows, or joined of several frames': this column alone."""
         try:
-            return self._columns[name]
+            number = self._numbers[name]
         except KeyError:
-            raise KeyError(f"no column {name!r}; there are {', '.join(self._columns)}") from None
+            raise KeyError(f"no column {name!r}; there are {', '.join(self._numbers)}") from None
+        if len(self._parts) == 1:
+            return self._parts[0].columns[number]
+        if name not in self._joined:
+            self._joined[name] = join(self._parts, number)
+        return self._joined[name]
 
     @cached_property
-    def _columns(self) -> dict[str, Buffers]:
-        return {column[0]: column for column in self._whole.columns}
+    def _parts(self) -> list[Part]:
+        return [self._part(span) for span in self._spans]
 
     @cached_property
-    def _whole(self) -> Part:
-        """The buffers: a frame's own, or made of its rows, or joined of several frames'."""
-        parts = [self._part(span) for span in self._spans]
-        return parts[0] if len(parts) == 1 else Part(join(parts), slice(0, len(self)))
+    def _numbers(self) -> dict[str, int]:
+        return {column[0]: number for number, column in enumerate(self._parts[0].columns)}
+
+    @property
+    def _rows(self) -> slice:
+        """Where the batch's events are in its columns."""
+        return self._parts[0].rows if len(self._parts) == 1 else slice(0, len(self))
 
     def _part(self, span: Span) -> Part:
         if span.view.columnar:
@@ -161,9 +173,9 @@ class Batch(Generic[Row]):
     def _arrow(self) -> Any:
         from ttp.columns.arrow import record_batch  # noqa: PLC0415 - an extra
 
-        (first, *more), rows = self._spans, self._whole.rows
+        (first, *more) = self._spans
         count = len(first.view) if first.view.columnar and not more else len(self)
-        return record_batch(self._whole.columns, count).slice(rows.start, len(self))
+        return record_batch([self._column(name) for name in self._numbers], count).slice(self._rows.start, len(self))
 
     def tuples(self) -> list[tuple[Any, ...]]:
         """The events' fields in order of declaration, as sent."""

@@ -1,7 +1,11 @@
 """Lines from standard input, or from TCP connections."""
 
+import contextlib
+import fcntl
+import select
 import socket
 import threading
+from collections.abc import Callable
 from typing import BinaryIO
 
 from ttp.errors import QueueFull, ServerUnavailable
@@ -29,8 +33,10 @@ class PipeReceiver:
         """Until the end, or `stopping` after the piece at hand."""
         stream = Stream(self._form, Origin(self._device), intake)
         read = getattr(self._file, "read1", self._file.read)
+        _widen(self._file)
+        more = _readiness(self._file)
         while not intake.stopping.is_set() and (chunk := read(CHUNK)):
-            stream.feed(chunk)
+            stream.feed(chunk, more=more())
         stream.end()
 
 
@@ -78,16 +84,38 @@ class TcpReceiver:
             with connection:
                 connection.settimeout(POLL)
                 stream = Stream(self._form, Origin(device), intake)
+                more = _readiness(connection)
                 while not intake.stopping.is_set():
                     try:
                         chunk = connection.recv(CHUNK)
                     except TimeoutError:
+                        stream.push()
                         continue
+                    except OSError:
+                        stream.push()
+                        raise
                     if not chunk:
                         break
-                    stream.feed(chunk)
+                    stream.feed(chunk, more=more())
                 stream.end()
         except (OSError, QueueFull, ServerUnavailable):
             pass  # the sender went away, or the command ends: what was not accepted was not taken
         finally:
             slots.release()
+
+
+def _readiness(file: BinaryIO | socket.socket) -> Callable[[], bool]:
+    """Tells whether a read would find something, if only the end; always so where there is no file descriptor."""
+    try:
+        number = file.fileno()
+    except OSError:
+        return lambda: True
+    poll = select.poll()
+    poll.register(number, select.POLLIN)
+    return lambda: bool(poll.poll(0))
+
+
+def _widen(file: BinaryIO) -> None:
+    """Let a pipe hold as much as is read at once, where the system can: its two ends take turns less often."""
+    with contextlib.suppress(AttributeError, OSError):
+        fcntl.fcntl(file, fcntl.F_SETPIPE_SZ, CHUNK)
