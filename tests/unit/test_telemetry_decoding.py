@@ -159,16 +159,16 @@ def test_an_event_waits_for_a_full_frame_only_while_more_is_there() -> None:
     assert len(intake.records) == 3
     # Nothing good comes for long: what was good before does not wait for it.
     stream.feed(b"4\n", more=True)
-    for _ in range(LONGEST // 1000):
+    for _ in range(LONGEST // 1000 + 1):
         stream.feed(b"\n" * 1000, more=True)
         if len(intake.records) == 4:
             break
     assert [record.fields["value"] for record in intake.records] == [1, 2, 3, 4]
     # A frame that is full leaves at once.
-    stream.feed(b'{"v":1}\n' * 100_000, more=True)
-    assert 50_000 < len(intake.records) < 100_004
+    stream.feed(b'{"v":1}\n' * 10_000, more=True)
+    assert 8_000 < len(intake.records) < 10_004
     stream.end()
-    assert len(intake.records) == 100_004
+    assert len(intake.records) == 10_004
 
 
 def test_a_long_line_is_refused_once_and_the_next_one_taken() -> None:

@@ -20,13 +20,14 @@ class _Texts:
     def __init__(self) -> None:
         self.codes: list[int] = []
         self.known: dict[bytes, int] = {}
+        self.size = 0
 
     def append(self, text: bytes) -> None:
-        self.codes.append(self.known.setdefault(text, len(self.known)))
-
-    @property
-    def size(self) -> int:
-        return sum(map(len, self.known)) + 4 * (len(self.codes) + len(self.known))
+        if text not in self.known:
+            self.known[text] = len(self.known)
+            self.size += len(text) + 4
+        self.codes.append(self.known[text])
+        self.size += 4
 
     def column(self, name: str) -> tuple[str, int, bytes, bytes, bytes, bytes]:
         codes = struct.pack(f"<{len(self.codes)}I", *self.codes)
@@ -41,10 +42,19 @@ class _Table:
         self.epoch: list[int] = []
         self.sequence: list[int] = []
         self.fields: list[bytes] = []
+        self._fields = 0  # bytes
 
     @property
     def size(self) -> int:
-        return self.device.size + self.timestamp.size + 20 * len(self.epoch) + sum(map(len, self.fields))
+        return self.device.size + self.timestamp.size + 20 * len(self.epoch) + self._fields
+
+    def append(self, device: bytes, epoch: int, sequence: int, timestamp: bytes, fields: bytes) -> None:
+        self.device.append(device)
+        self.epoch.append(epoch)
+        self.sequence.append(sequence)
+        self.timestamp.append(timestamp)
+        self.fields.append(fields)
+        self._fields += len(fields)
 
     def columns(self) -> Columns:
         count = len(self.epoch)
@@ -158,11 +168,7 @@ class EventColumns:
         if len(device) + len(timestamp) + len(fields) > MAX_TASK - ROW_EXTRA:
             return False
         table = self._tables[high]
-        table.device.append(device)
-        table.epoch.append(epoch)
-        table.sequence.append(sequence)
-        table.timestamp.append(timestamp)
-        table.fields.append(fields)
+        table.append(device, epoch, sequence, timestamp, fields)
         self._full = self._full or table.size >= self._limit or len(table.epoch) == MAX_COLUMN_ROWS
         return True
 
