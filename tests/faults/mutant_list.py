@@ -177,14 +177,14 @@ MUTANTS = [
     ),
     Mutant(
         "producer/chain.py",
-        "self._doubtful.update(self._frames[i].fid for i in range(self._sent))",
+        "self._doubtful.update(frame.fid for frame in islice(self._frames, self._sent))",
         "pass",
         _CHAIN + "test_what_may_be_on_the_server_is_not_taken_back",
     ),
     Mutant(
         "producer/chain.py",
-        "self._sent = max(0, self._sent - 1)",
-        "pass",
+        "fid, sent = frame.fid, max(0, self._sent - 1)",
+        "fid, sent = frame.fid, self._sent",
         _CHAIN + "test_accepted_once_and_in_order",
     ),
     *(
@@ -353,7 +353,11 @@ MUTANTS = [
                 "",
             ),
             ("producer/chain.py", "again = self.window.take_after(self, last)", "again = None"),
-            ("producer/chain.py", "self._doubtful.update(self._frames[i].fid for i in range(self._sent))", "pass"),
+            (
+                "producer/chain.py",
+                "self._doubtful.update(frame.fid for frame in islice(self._frames, self._sent))",
+                "pass",
+            ),
             (
                 "worker/wire.py",
                 "self._unsent.extendleft(commit for commit in reversed(self._sent) if commit is not None)",

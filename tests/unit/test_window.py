@@ -74,7 +74,7 @@ class Sender:
         self.chain, self.server, self.window = chain, server, window
         chain.window = window
         self.now = 0.0
-        self.requests: list[Callable[[], list[Any]]] = []  # on the connection, in order
+        self.requests: list[Callable[[], None]] = []  # on the connection, in order
         self.zombies: list[tuple[str, int | None, int | None, int]] = []
         self._sent: list[tuple[str, int | None, int | None, int]] = []
         self.told: list[int] = []
@@ -83,33 +83,37 @@ class Sender:
         if self.chain in self.window and not (isinstance(self.chain, OwnedChain) and self.chain.owner is None):
             self.requests.append(self._asked)
 
-    def _asked(self) -> list[Any]:
+    def _asked(self) -> None:
         last = self.server.last.get(self.chain.id)
         if isinstance(self.chain, OwnedChain):
-            return self.chain.owned_by(self.server.owner, last)
-        return self.chain.stands(last)
+            self.chain.owned_by(self.server.owner, last)
+        else:
+            self.chain.stands(last)
 
     def send(self) -> None:
         chain = self.chain
         if isinstance(chain, OwnedChain) and chain.owner is None and (len(chain) or chain in self.window):
-            self._hear(chain.resumed(*self.server.resume(chain.id)))
+            chain.resumed(*self.server.resume(chain.id))
+            self._hear()
         owner = chain.owner if isinstance(chain, OwnedChain) else None
         for previous, frame in chain.sendable(4):
             say = (chain.id, owner, previous, frame.fid)
             self._sent.append(say)
             self.requests.append(lambda say=say: self._submitted(say))  # type: ignore[misc]
 
-    def _submitted(self, say: tuple[str, int | None, int | None, int]) -> list[Any]:
+    def _submitted(self, say: tuple[str, int | None, int | None, int]) -> None:
         self._sent.remove(say)
-        return self.chain.answer(*self.server.submit(*say))
+        self.chain.answer(*self.server.submit(*say))
 
     def reply(self) -> None:
         if self.requests:
-            self._hear(self.requests.pop(0)())
+            self.requests.pop(0)()
+            self._hear()
             self.window.answered(self.now)
 
-    def _hear(self, accepted: list[Any]) -> None:
-        self.told += [frame.fid for frame in accepted if not kept(frame)]
+    def _hear(self) -> None:
+        self.told += [frame.fid for frame in self.chain.accepted if not kept(frame)]
+        self.chain.accepted.clear()
 
     def disconnect(self) -> None:
         self.zombies += self._sent
@@ -229,7 +233,8 @@ def test_of_a_frame_that_is_not_remembered_nothing_is_sent_again() -> None:
     """It may be a clone's: then all that was accepted is there."""
     window, chain = window_of(made(1), made(2))
     chain.window = window
-    assert chain.stands(99) == []
+    chain.stands(99)
+    assert not chain.accepted
     assert chain.id != "c"
     assert chain.sendable(8) == []
     assert chain not in window

@@ -22,7 +22,8 @@ class Chain:
             one before its server lost state) turns out to have continued it.
         on_disk: its frames may wait there.
         full: the server refused a frame for want of room, and has accepted none since.
-        window: where its accepted frames are kept for a while.
+        accepted: its frames that are accepted, and that nobody has been told of yet; whoever sends takes them out.
+        window: where accepted frames are kept for a while.
     """
 
     on_disk = False
@@ -31,6 +32,7 @@ class Chain:
     def __init__(self, chain_id: str) -> None:
         self.id = chain_id
         self.full = False
+        self.accepted: deque[FrameWriter] = deque()
         self.window = ResendWindow(limit=0)
         self._accepted: int | None = None
         self._frames: deque[FrameWriter] = deque()
@@ -61,34 +63,32 @@ class Chain:
             self._replies += 1
         return out
 
-    def answer(self, status: str, last: int | None) -> list[FrameWriter]:
-        """Take one reply: OK, NO or FULL, and the last fid the server accepted. Returns the frames accepted."""
+    def answer(self, status: str, last: int | None) -> None:
+        """Take one reply: OK, NO or FULL, and the last fid the server accepted."""
         self._replies -= 1
-        accepted = self._hear(last)
+        self._hear(last)
         if status == "OK":
             self.full = False
         else:
             self._broken = True
             self.full = self.full or status == "FULL"  # those behind a refused frame are answered NO
         self._mend()
-        return accepted
 
-    def stands(self, last: int | None) -> list[FrameWriter]:
-        """The server was asked, and has this frame last. Returns the frames that it turns out to have."""
-        accepted = self._hear(last)
+    def stands(self, last: int | None) -> None:
+        """The server was asked, and has this frame last."""
+        self._hear(last)
         self._mend()
-        return accepted
 
-    def _hear(self, last: int | None) -> list[FrameWriter]:
+    def _hear(self, last: int | None) -> None:
         """The server's last frame is this one."""
         if last == self._accepted:
-            return []
+            return
         if any(frame.fid == last for frame in self._frames):
-            return self._accept_through(last)
-        self._broken = True
-        if not self._went_back(last):
-            self._diverged(last)
-        return []
+            self._accept_through(last)
+        else:
+            self._broken = True
+            if not self._went_back(last):
+                self._diverged(last)
 
     def _mend(self) -> None:
         """Once all replies are in, what was refused is sent again."""
@@ -96,17 +96,26 @@ class Chain:
             self._broken = False
             self._sent = 0
 
-    def _accept_through(self, last: int | None) -> list[FrameWriter]:
+    def _accept_through(self, last: int | None) -> None:
         """Everything up to this frame, which is one of ours, is accepted."""
-        accepted = []
         while self._accepted != last:
-            frame = self._frames.popleft()
-            self.window.keep(self, self._accepted, frame)
-            self._accepted = frame.fid
-            self._doubtful.discard(frame.fid)
-            self._sent = max(0, self._sent - 1)
-            accepted.append(frame)
-        return accepted
+            frame = self._frames[0]
+            fid, sent = frame.fid, max(0, self._sent - 1)
+            self.accepted.append(frame)
+            try:
+                self.window.keep(self, self._accepted, frame)
+            except BaseException:
+                self.accepted.pop()  # it is still to be accepted, as the next answer will say
+                raise
+            # From here to the end of its turn nothing takes memory: a frame moves whole or not at all.
+            self._frames.popleft()
+            self._accepted = fid
+            self._doubtful.discard(fid)
+            self._sent = sent
+            self._count(frame)
+
+    def _count(self, frame: FrameWriter) -> None:
+        """This one is accepted."""
 
     def _went_back(self, last: int | None) -> bool:
         """Whether the server went back to where it had this frame last: what came after it is sent again."""
@@ -134,7 +143,7 @@ class Chain:
     def disconnected(self) -> None:
         """The connection is gone, and all replies with it: everything unaccepted is sent again."""
         # A request in the old socket may still reach the server: these frames can never be taken back.
-        self._doubtful.update(self._frames[i].fid for i in range(self._sent))
+        self._doubtful.update(frame.fid for frame in islice(self._frames, self._sent))
         self._sent = self._replies = 0
         self._broken = False
 

@@ -41,7 +41,8 @@ class Flight:
         full_until: when queues that were full are tried again; 0 where none was.
         chains: by queue, priority, and id if they are owned.
         owner: makes the chains of what is emitted; None: it goes with all else.
-        found: frames that a resumed chain turned out to have on the server; the producer takes them.
+        accepted: frames that nobody has been told of yet; the producer takes them out.
+        is_connected: to be disconnected, before it is connected anew.
     """
 
     def __init__(
@@ -60,14 +61,14 @@ class Flight:
         self.asking = False
         self.chains: dict[tuple[str, int, str], Chain] = {}
         self.owner: Owner | None = None
-        self.found: list[FrameWriter] = []
-        self._is_connected = False
+        self.accepted: deque[FrameWriter] = deque()
+        self.is_connected = False
         self.backlog = 0
         self.full_until = 0.0
-        self._expected: deque[Callable[[Any], list[FrameWriter]]] = deque()
+        self._expected: deque[Callable[[Any], None]] = deque()
         self._heard = 0.0  # when a reply came, or the first one was asked for
         self._barrier: Barrier | None = None
-        self._written: list[Callable[[], list[FrameWriter]]] = []  # answers that wait for a barrier
+        self._written: list[Callable[[], None]] = []  # answers that wait for a barrier
         self._barrier_due: Keys | None = None
 
     def __iter__(self) -> Iterator[FrameWriter]:
@@ -97,27 +98,27 @@ class Flight:
     def add(self, queue: str, priority: int, owned: str, chain: Chain) -> None:
         """Take over a chain; `owned` is its id if it is owned."""
         self.chains[queue, priority, owned] = chain
-        chain.window = self.window
-        if self._is_connected:
+        chain.window, chain.accepted = self.window, self.accepted
+        if self.is_connected:
             chain.connected()
 
     def connected(self, barrier: "Barrier") -> None:
         """There is a new connection, and this is what makes its frames durable."""
         self._barrier = barrier if barrier.needed else None
-        self._is_connected = True
+        self.is_connected = True
         self.asking = True  # it may be another server, which has not heard of all
         for chain in self.chains.values():
             chain.connected()
 
     def disconnected(self) -> None:
         """The connection is gone: what was not answered will be sent again."""
-        self._is_connected = False
         self._expected.clear()
         self._written.clear()
         self._barrier_due = None
         self.window.interrupted()
         for chain in self.chains.values():
             chain.disconnected()
+        self.is_connected = False
 
     def silence(self, now: float) -> float:
         """Seconds for which a reply has been awaited in vain."""
@@ -177,14 +178,11 @@ class Flight:
             self._barrier_due = keys
         return out
 
-    def _told(self, chain: Chain, reply: Any) -> list[FrameWriter]:
+    def _told(self, chain: Chain, reply: Any) -> None:
         """The answer to a question."""
         last, owner = commands.last_accepted_reply(reply)
         told = partial(chain.owned_by, owner, last) if isinstance(chain, OwnedChain) else partial(chain.stands, last)
-        if self._barrier is None:
-            return told()
-        self._written.append(told)
-        return []
+        self._when_durable(told)
 
     def position(self, connection: "Connection", route: Route) -> int:
         """Tasks that were ever accepted along a route of a named producer."""
@@ -202,36 +200,39 @@ class Flight:
         if isinstance(reply, ReplyError) and reply.code == "OOM":
             chain.full, self.full_until = True, time.monotonic() + FULL_PAUSE
         else:
-            self.found += chain.resumed(*commands.resume_reply(reply))
+            chain.resumed(*commands.resume_reply(reply))
 
-    def take(self, reply: Any) -> list[FrameWriter]:
-        """One reply, the oldest outstanding. Returns the frames it accepts."""
-        accepted = self._expected.popleft()(reply)
+    def take(self, reply: Any) -> None:
+        """One reply, the oldest outstanding."""
+        self._expected.popleft()(reply)
         self._heard = time.monotonic()
         self.window.answered(self._heard)
-        return accepted
 
-    def _answered(self, chain: Chain, reply: Any) -> list[FrameWriter]:
+    def _answered(self, chain: Chain, reply: Any) -> None:
         status, last = commands.submit_reply(reply)
         self.backlog = commands.submit_backlog(reply)
-        if self._barrier is None:
-            return self._advance(chain, status, last)
-        self._written.append(partial(self._advance, chain, status, last))
-        return []
+        self._when_durable(partial(self._advance, chain, status, last))
 
-    def _advance(self, chain: Chain, status: str, last: int | None) -> list[FrameWriter]:
-        accepted = chain.answer(status, last)
+    def _advance(self, chain: Chain, status: str, last: int | None) -> None:
+        chain.answer(status, last)
         self.full_until = time.monotonic() + FULL_PAUSE if chain.full else 0.0
-        return accepted
 
-    def _passed(self, keys: Keys, reply: Any) -> list[FrameWriter]:
+    def _when_durable(self, heed: Callable[[], None]) -> None:
+        """Heed an answer: at once, or when a barrier behind it is passed."""
+        if self._barrier is None:
+            heed()
+        else:
+            self._written.append(heed)
+
+    def _passed(self, keys: Keys, reply: Any) -> None:
         """The answers before the barrier count, or the barrier is to be sent again."""
         assert self._barrier is not None
         if not self._barrier.passed(reply):
             self._barrier_due = keys
-            return []
+            return
         written, self._written = self._written, []
-        return [frame for answer in written for frame in answer()]
+        for heed in written:
+            heed()
 
     def withdraw(self, frame: FrameWriter) -> bool:
         """Take back a frame that is surely not on the server; False where that is not sure."""
@@ -252,7 +253,6 @@ class Flight:
         return None
 
 
-def _ignored(reply: Any) -> list[FrameWriter]:
+def _ignored(reply: Any) -> None:
     """The write of nothing that a barrier begins with."""
     checked(reply)
-    return []

@@ -36,21 +36,33 @@ class Flusher:
             self._thread.join(timeout)
 
     def _run(self) -> None:
+        trouble: Exception | None = None
         while not self._closing:
-            self._outbox.wait(self._pause())
+            try:
+                if trouble is not None:
+                    time.sleep(IDLE_DRAIN)
+                    said, trouble = trouble, None
+                    log.error("sending failed, and goes on", exc_info=said)
+                    del said  # its frames hold what was sent
+                self._wait_and_send()
+            except Exception as error:  # out of memory: nobody else would send what is here
+                trouble = error
+
+    def _wait_and_send(self) -> None:
+        self._outbox.wait(self._pause())
+        if self._closing:
+            return
+        if (early := self._send_at - time.monotonic()) > 0 and not self._in_haste():
+            time.sleep(early)
+        self._send_at = time.monotonic() + self._pump.spacing
+        with self._pump.lead:
             if self._closing:
                 return
-            if (early := self._send_at - time.monotonic()) > 0 and not self._in_haste():
-                time.sleep(early)
-            self._send_at = time.monotonic() + self._pump.spacing
-            with self._pump.lead:
-                if self._closing:
-                    return
-                try:
-                    self._turn()
-                except ServerUnavailable as error:
-                    log.debug("not sent now: %s", error)
-                self._pump.watching = bool(self._pump.flight.window)
+            try:
+                self._turn()
+            except ServerUnavailable as error:
+                log.debug("not sent now: %s", error)
+            self._pump.watching = bool(self._pump.flight.window)
 
     def _turn(self) -> None:
         link, flight = self._pump.link, self._pump.flight

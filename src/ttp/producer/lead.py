@@ -27,8 +27,8 @@ class Lead:
         self._lock.acquire()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.release()
+    def __exit__(self, kind: object, error: object, traceback: object, /) -> None:
+        self.release()  # and nothing before it: packing arguments takes memory, which may be what is short
 
     def take(self) -> bool:
         """Lead, if nobody does."""
@@ -42,10 +42,14 @@ class Lead:
         woken.acquire()
         follower = (awaited, woken)
         self._followers.append(follower)
-        # What happened before the append has woken nobody here, so both are looked at once more.
-        leads = awaited.outcome is None and self.take()
-        if leads or awaited.outcome is not None or not woken.acquire(timeout=timeout):
-            self._leave(follower)
+        leads = was_woken = False
+        try:
+            # What happened before the append has woken nobody here, so both are looked at once more.
+            leads = awaited.outcome is None and self.take()
+            was_woken = not leads and awaited.outcome is None and woken.acquire(timeout=timeout)
+        finally:
+            if not was_woken:
+                self._leave(follower)
         return leads
 
     def release(self) -> None:
@@ -63,8 +67,9 @@ class Lead:
                 self._followers.append(follower)
 
     def _wake_one(self) -> None:
-        with contextlib.suppress(IndexError):  # nobody follows
-            self._followers.popleft()[1].release()
+        if self._followers:
+            with contextlib.suppress(IndexError):  # just left
+                self._followers.popleft()[1].release()
 
     def _leave(self, follower: tuple[Settled, threading.Lock]) -> None:
         try:

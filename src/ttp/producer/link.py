@@ -65,6 +65,6 @@ class Link:
         self.retry_at = time.monotonic() + self._backoff.next()
 
     def close(self) -> None:
-        if self.connection is not None:
-            self.connection.close()
-            self.connection = None
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.close()

@@ -5,7 +5,7 @@ from typing import Protocol
 from ttp.errors import ServerRefused
 from ttp.native import FrameWriter
 from ttp.producer.chain import Chain
-from ttp.producer.window import kept_tasks
+from ttp.producer.window import kept, kept_tasks
 
 
 class Owner(Protocol):
@@ -56,54 +56,48 @@ class OwnedChain(Chain):
         """See `Chain`; nothing before it is resumed."""
         return [] if self.owner is None else super().sendable(window)
 
-    def resumed(self, last: int | None, position: int, owner: int) -> list[FrameWriter]:
-        """The server's answer to `commands.resume`. Returns the frames that it turns out to have."""
+    def resumed(self, last: int | None, position: int, owner: int) -> None:
+        """The server's answer to `commands.resume`."""
         self.owner = owner
-        accepted: list[FrameWriter] = []
         if any(frame.fid == last for frame in self._frames):
-            accepted = self._accept_through(last)
+            self._accept_through(last)
         elif last != self._accepted and not self._went_back(last):
             self._accepted = last
         self._sent = 0  # without an owner nothing is on the wire
         self.position = position + kept_tasks(self._frames)
-        return accepted
 
-    def owned_by(self, owner: int | None, last: int | None) -> list[FrameWriter]:
+    def owned_by(self, owner: int | None, last: int | None) -> None:
         """As `stands`, and the chain has this owner."""
         if owner == self.owner:
-            accepted = self.stands(last)
-            self._count(accepted)
-            return accepted
-        if self._replies == 0 and (self.owner is None or (owner or 0) < self.owner):
+            self.stands(last)
+        elif self._replies == 0 and (self.owner is None or (owner or 0) < self.owner):
             self._start_over()
-        return []
 
-    def answer(self, status: str, last: int | None) -> list[FrameWriter]:
+    def answer(self, status: str, last: int | None) -> None:
         """See `Chain`; a status of FENCED comes with the number of the chain's owner.
 
         Raises:
             ServerRefused: another process owns the chain now.
         """
         if status != "FENCED":
-            accepted = super().answer(status, last)
-            self._count(accepted)
-            return accepted
+            super().answer(status, last)
+            return
         if self.owner is not None and last is not None and last > self.owner:
             raise ServerRefused(f"another process has taken over the producer {self.id!r}: this one sends no more")
         self._replies -= 1
         self._broken = self._replies > 0
         if not self._broken:
             self._start_over()
-        return []
 
     def _start_over(self) -> None:
         """The server does not know this owner any more: it went back to an earlier state."""
         self._sent = 0
         self.owner = None
 
-    def _count(self, accepted: list[FrameWriter]) -> None:
-        """Count what is accepted for the first time."""
-        self.position += sum(map(len, accepted)) - kept_tasks(accepted)
+    def _count(self, frame: FrameWriter) -> None:
+        """See `Chain`; counts what is accepted for the first time."""
+        if not kept(frame):
+            self.position += len(frame)
 
     def _diverged(self, last: int | None) -> None:
         """The server went back to an earlier state: go on from there."""

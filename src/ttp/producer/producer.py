@@ -305,6 +305,9 @@ class Producer:
                     self._pump.broken(error)
                     if time.monotonic() >= deadline or isinstance(error, ServerRefused):
                         raise
+                except BaseException:  # as in the pump's turn
+                    self._link.close()
+                    raise
 
     def close(self, timeout: float = 5.0) -> None:
         """Flush, stop the flusher, close the connection. Logs what was not accepted."""
@@ -338,7 +341,11 @@ class Producer:
             with self._io:
                 self._keeper.open()
         self.outbox.attended = True
-        self._flusher = Flusher(self.outbox, self._pump)
+        try:
+            self._flusher = Flusher(self.outbox, self._pump)
+        except BaseException:
+            self.outbox.attended = False
+            raise
 
     def _give_up(self, frame: FrameWriter, error: TtpError | None) -> None:
         """A submit's time is up: the frame is taken back where that is safe."""
@@ -351,12 +358,13 @@ class Producer:
             if error is None and chain.full:
                 error = QueueFull(f"queue {frame.route.queue!r} is at its limit of {self._limits_in_words()}")
             why = error or ServerUnavailable(f"no answer within {self.submit_timeout} s")
+            refusal = type(why)(f"{why}. The task was not accepted.")
             if self._flight.withdraw(frame):
                 if isinstance(why, QueueFull):
                     self.counts.refused_queue += len(frame)
                 else:
                     self.counts.refused_server += len(frame)
-                self._pump.settle(frame, outcome=type(why)(f"{why}. The task was not accepted."))
+                self._pump.settle(frame, outcome=refusal)
                 self._io.settled()
             else:
                 raise type(why)(f"{why}. The task was sent and may still be accepted.")

@@ -75,6 +75,7 @@ class Pump:
         self.spacing = SPACING
         self.watching = False
         self._ask_at = 0.0
+        self._taken: FrameWriter | None = None  # from the outbox, and not in its chain yet
 
     def turn(self, deadline: float | None = None) -> None:
         """Send what may be sent and take the replies that are there; with a deadline, wait for one of them."""
@@ -99,6 +100,7 @@ class Pump:
             self.broken(error)
             raise
         except BaseException as error:  # Ctrl-C, or no memory: nobody knows which replies are still to come
+            self.link.close()  # at once: this takes no memory
             self.broken(ServerUnavailable(f"{type(error).__name__} in the midst of an exchange"))
             raise
 
@@ -114,6 +116,8 @@ class Pump:
         """The connection; a new one where there is none. ServerUnavailable as `Link.open`."""
         connection = self.link.connection
         if connection is None:
+            if self.flight.is_connected:  # it could not be told: memory was short
+                self.flight.disconnected()
             connection, barrier = self.link.open(deadline)
             connection.traffic = self.traffic
             self.flight.connected(barrier)
@@ -127,28 +131,30 @@ class Pump:
 
     def collect(self) -> None:
         """Put sealed frames at the end of their chains."""
-        while (frame := self._outbox.take()) is not None:
-            self.counts.submitted += len(frame)
+        while (frame := self._taken or self._outbox.take()) is not None:
+            self._taken = frame
             self.flight.chain(frame.route, emitted=not frame.route.submit).push(frame)
+            self._taken = None
+            self.counts.submitted += len(frame)
         if self.keeper is not None:
             self.keeper.sync_due()
 
     def _send(self, connection: "Connection") -> None:
         self.flight.send(connection)
-        if self.flight.found:
-            found, self.flight.found = self.flight.found, []
-            self._accepted(found)
+        if self.flight.accepted:  # a chain was resumed, or memory was short when they were to be told
+            self._settle_accepted()
 
     def _take(self, reply: object) -> None:
         """One reply to the oldest unanswered submit."""
-        accepted = self.flight.take(reply)
+        self.flight.take(reply)
         self.spacing = min(LONGEST_SPACING, SPACING * max(1.0, self.flight.backlog / BACKLOG))
-        self._accepted(accepted)
+        self._settle_accepted()
 
-    def _accepted(self, frames: list[FrameWriter]) -> None:
-        for frame in frames:
-            self._count(frame)
-            self.settle(frame, outcome=True)
+    def _settle_accepted(self) -> None:
+        accepted = self.flight.accepted
+        while accepted:
+            self._count(accepted[0])
+            self.settle(accepted.popleft(), outcome=True)
         window = self.flight.window
         if window.lost:
             log.error("the server has lost %d accepted tasks, more than the resend window holds", window.lost)

@@ -1,5 +1,6 @@
 """The chain of a producer with a store: what cannot be sent now waits on disk, in its order."""
 
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -94,9 +95,11 @@ class StoredChain(OwnedChain):
 
     def push(self, frame: FrameWriter) -> None:
         """Append a frame that is to be sent."""
-        self.pushed += 1
+        pushed = self.pushed + 1
         self._tail.append(frame)
-        self._advance()
+        self.pushed = pushed
+        with contextlib.suppress(MemoryError):  # it is here, and is brought on with the next
+            self._advance()
 
     def sendable(self, window: int) -> list[tuple[int | None, FrameWriter]]:
         """See `Chain`; what lies on disk comes into hand here."""
@@ -156,19 +159,11 @@ class StoredChain(OwnedChain):
     def _unreadable(self, error: OSError) -> ServerUnavailable:
         return ServerUnavailable(f"the store {self.journal.folder} cannot be read: {error}")
 
-    def resumed(self, last: int | None, position: int, owner: int) -> list[FrameWriter]:
+    def resumed(self, last: int | None, position: int, owner: int) -> None:
         """See `OwnedChain`; what an earlier process has sent without being told is passed over."""
         if last is not None and not self._frames:
             self.settled += self.journal.skip_through(last)
-        return self._gone(super().resumed(last, position, owner))
-
-    def answer(self, status: str, last: int | None) -> list[FrameWriter]:
-        """See `OwnedChain`."""
-        return self._gone(super().answer(status, last))
-
-    def stands(self, last: int | None) -> list[FrameWriter]:
-        """See `Chain`."""
-        return self._gone(super().stands(last))
+        super().resumed(last, position, owner)
 
     def _went_back(self, last: int | None) -> bool:
         before = len(self._frames)
@@ -176,13 +171,12 @@ class StoredChain(OwnedChain):
         self.pushed += len(self._frames) - before
         return went_back
 
-    def _gone(self, accepted: list[FrameWriter]) -> list[FrameWriter]:
-        self.settled += len(accepted)
-        for frame in accepted:
-            if on_disk(frame):
-                self._counts.forwarded += len(frame)
-                self.journal.remove(frame.record)
-        return accepted
+    def _count(self, frame: FrameWriter) -> None:
+        super()._count(frame)
+        self.settled += 1
+        if on_disk(frame):
+            self._counts.forwarded += len(frame)
+            self.journal.remove(frame.record)
 
     def connected(self) -> None:
         """See `Chain`."""

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterable
+from itertools import islice
 from typing import TYPE_CHECKING, TypeGuard, cast
 
 from ttp.native import FrameWriter, Route
@@ -85,7 +86,7 @@ class ResendWindow:
         self._limit = limit
         self.lost = 0
         self._frames: deque[KeptFrame] = deque()
-        self._whole: deque[KeptFrame] = deque()  # those of them whose bytes are here
+        self._bare = 0  # how many of them, from the oldest on, are without their bytes
         self._last: dict[Chain, KeptFrame] = {}
         self._size = 0
         self._now = 0.0
@@ -105,10 +106,12 @@ class ResendWindow:
         self._answered = now
         oldest = self._now - self._seconds
         while self._frames and self._frames[0].at < oldest:
-            frame = self._frames.popleft()
-            if self._whole and self._whole[0] is frame:
-                self._whole.popleft()
+            frame = self._frames[0]
+            if self._bare:
+                self._bare -= 1
+            else:
                 self._size -= frame.cost
+            self._frames.popleft()
             if self._last[frame.chain] is frame:
                 del self._last[frame.chain]
 
@@ -117,18 +120,22 @@ class ResendWindow:
         self._answered = None
 
     def keep(self, chain: "Chain", previous: int | None, frame: FrameWriter) -> None:
-        """Copy a frame that is accepted now."""
+        """Copy a frame that is accepted now. A MemoryError leaves it out."""
         if not self._limit or not self._seconds:
             return
         copy = KeptFrame(frame, chain, previous, self._now)
-        self._frames.append(copy)
-        self._whole.append(copy)
-        self._last[chain] = copy
-        self._size += copy.cost
-        while self._size > self._limit:
-            oldest = self._whole.popleft()
-            self._size -= oldest.cost
+        cost = copy.cost
+        while self._size + cost > self._limit and self._bare < len(self._frames):
+            oldest = self._frames[self._bare]
+            self._size, self._bare = self._size - oldest.cost, self._bare + 1
             oldest.forget()
+        size, bare = self._size + cost, self._bare
+        if size > self._limit:  # by itself
+            copy.forget()
+            size, bare = 0, bare + 1
+        self._last[chain] = copy
+        self._frames.append(copy)
+        self._size, self._bare = size, bare
 
     def take_after(self, chain: "Chain", last: int | None) -> list[FrameWriter] | None:
         """Take out the frames of a chain that come after this one, which the server has last: it has lost them.
@@ -154,9 +161,10 @@ class ResendWindow:
 
     def _take(self, chain: "Chain", taken: list[KeptFrame]) -> list[FrameWriter]:
         gone = set(map(id, taken))
+        bare = sum(id(frame) not in gone for frame in islice(self._frames, self._bare))
         self._frames = deque(frame for frame in self._frames if id(frame) not in gone)
-        self._whole = deque(frame for frame in self._whole if id(frame) not in gone)
-        self._size = sum(frame.cost for frame in self._whole)
+        self._bare = bare
+        self._size = sum(frame.cost for frame in islice(self._frames, bare, None))
         self._last.pop(chain, None)
         self._last.update((chain, frame) for frame in self._frames if frame.chain is chain)
         again = [frame for frame in taken if frame.data()]
