@@ -14,6 +14,7 @@ from ttp.worker.flight import FlightRecorder
 from ttp.worker.job import Job
 from ttp.worker.line import OUTAGE, Line
 from ttp.worker.stats import Stats
+from ttp.worker.vital import Vital
 
 log = logging.getLogger("ttp.worker")
 
@@ -128,9 +129,9 @@ class Committer:
 
     # the thread
 
-    def start(self) -> None:
+    def start(self, vital: Vital) -> None:
         """Commit what `put` hands over."""
-        self._thread = threading.Thread(target=self._work, name="ttp-committer", daemon=True)
+        self._thread = vital.thread("ttp-committer", self._work)
         self._thread.start()
 
     def put(self, job: Job) -> None:

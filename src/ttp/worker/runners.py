@@ -1,6 +1,5 @@
 """Run a job's slices here or in threads."""
 
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ from ttp.worker.batch_runner import Piece, run_batch, run_joined
 from ttp.worker.guard import Guard
 from ttp.worker.job import Job, end_slice
 from ttp.worker.traced import span_of
+from ttp.worker.vital import Vital
 
 MAX_SLICE_ROWS = 64
 SLICE_SECONDS = 0.001
@@ -72,14 +72,12 @@ class ThreadRunner:
         ended: called in some worker thread with each job whose last slice has ended.
     """
 
-    def __init__(self, threads: int, *, ended: Callable[[Job], None], relieve: Relieve) -> None:
+    def __init__(self, threads: int, *, ended: Callable[[Job], None], relieve: Relieve, vital: Vital) -> None:
         self._queue = Queue(RING)
         self._ended = ended
         self._relieve = relieve
         self._seconds_per_task: dict[str, float] = {}
-        self._threads = [
-            threading.Thread(target=self._work, name=f"ttp-handler-{n}", daemon=True) for n in range(threads)
-        ]
+        self._threads = [vital.thread(f"ttp-handler-{n}", self._work) for n in range(threads)]
         for thread in self._threads:
             thread.start()
 

@@ -14,6 +14,7 @@ from ttp.policy import Clock
 from ttp.worker.commits import Committer
 from ttp.worker.job import Job
 from ttp.worker.observer import Observer
+from ttp.worker.vital import Vital
 
 log = logging.getLogger("ttp.worker")
 
@@ -54,6 +55,7 @@ class Watchdog:
         overdue: Callable[[], None],
         beat: Callable[[bool], None],
         report: Callable[[], bytes],
+        vital: Vital,
     ) -> None:
         self._committer = committer
         self._line = committer.line
@@ -75,7 +77,7 @@ class Watchdog:
         self._generation = 0
         self._running: dict[Slice, tuple[int, float]] = {}
         self._seen_to: dict[Job, float] = {}  # when something was last done about a slow job
-        self._thread = threading.Thread(target=self._work, name="ttp-watchdog", daemon=True)
+        self._thread = vital.thread("ttp-watchdog", self._work)
 
     def start(self) -> None:
         """Begin."""

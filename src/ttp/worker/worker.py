@@ -41,6 +41,7 @@ from ttp.worker.runners import ThreadRunner, run_slices
 from ttp.worker.scoreboard import Layout, Scoreboard, Slot
 from ttp.worker.settings import Settings
 from ttp.worker.stats import Stats
+from ttp.worker.vital import Vital
 from ttp.worker.watchdog import Watchdog
 from ttp.worker.wire import Cancelled, Commit, Wire
 
@@ -90,7 +91,7 @@ class Worker:
         self._queues = list(queues)
         self._reading = Reading(self._queues, gates(handlers, queues))
         self._overdue = overdue
-        self._closed = threading.Event()
+        self._closed, self._vital = threading.Event(), Vital()
         self._hand = Hand(Joiner(clock, patient=not settings.burst))
         self._stopping = False
         self._give_up_at = math.inf  # when a stopped worker waits no longer for a server
@@ -137,6 +138,7 @@ class Worker:
             overdue=self._give_back_running,
             beat=self._beat,
             report=Reporter(self.stats, self._hand.jobs, handlers.values()).report,
+            vital=self._vital,
         )
         self._coroutines = coroutines
         self._threads: ThreadRunner | None = None
@@ -150,12 +152,14 @@ class Worker:
             ServerRefused: the server will not serve this worker.
         """
         if self._settings.threads > 1:
-            self._threads = ThreadRunner(self._settings.threads, ended=self._ran, relieve=self._committer.relieve)
-        self._committer.start()
+            ended, relieve, vital = self._ran, self._committer.relieve, self._vital
+            self._threads = ThreadRunner(self._settings.threads, ended=ended, relieve=relieve, vital=vital)
+        self._committer.start(self._vital)
         try:
             self._reconnect()
             self._watchdog.start()
             while True:
+                self._vital.check()
                 try:
                     if self._finished():
                         break
@@ -304,6 +308,7 @@ class Worker:
 
     def _pause(self) -> None:
         """Wait until a job is over, or a moment."""
+        self._vital.check()
         self._hand.room.wait(0.05)
         self._hand.room.clear()
 
