@@ -141,7 +141,9 @@ def test_a_full_queue_fills_the_store_and_then_the_pool(server: Server, tmp_path
         with testing.worker(app):
             app.flush(60)
         testing.drain(app)
-        assert sorted(ran) == list(range(emitted))
+        # Where all stalls for longer than the worker's grace, it ends before it has committed: a frame runs again.
+        assert set(ran) == set(range(emitted))
+        assert queue_stats(app).done == emitted
         assert app.sending.forwarded == app.sending.stored
 
 

@@ -1,38 +1,20 @@
 """Submit and emit while the nth allocation of the producer's process fails, for many n. See the test.
 
-The server is real; the handler's process is this one, which has its memory back by then. `failing_client.py 1` takes
-every n, `failing_client.py 3` every third.
+The server is real; the handler's process is this one, which has its memory back by then. `failing_producer.py 1` takes
+every n, `failing_producer.py 3` every third.
 """
 
-import _testcapi  # type: ignore[import-not-found]
 import logging
 import sys
 from collections import Counter
-from typing import Any
 
-import hiredis
+import without_memory
 
 import ttp
 from real_server import BINARIES, running
 from ttp import testing
 
 QUIET = 3  # cycles in succession that are over before their allocation fails: there are no further ones
-
-
-def pack_command(command: tuple[Any, ...]) -> bytes:
-    """As hiredis packs, whose own function dies of a failed allocation: it reads through a null pointer."""
-    text = (str(word).encode() if isinstance(word, str | int) else word for word in command)
-    return b"*%d\r\n" % len(command) + b"".join(b"$%d\r\n%b\r\n" % (len(word), word) for word in text)
-
-
-def fails_late() -> bool:
-    """Whether the allocation that is to fail is still to come."""
-    try:
-        for size in range(2000):
-            bytes(64 + size % 64)
-    except MemoryError:
-        return True
-    return False
 
 
 class Cycle:
@@ -53,16 +35,14 @@ class Cycle:
         submitted, emitted = 4 * nth, 4 * nth + 1
         error: BaseException | None = None
         late = False
-        _testcapi.set_nomemory(nth, nth + 1)
         try:
-            self.work.emit(emitted)
-            self.work.submit(submitted)
-            self.app.flush()
-            late = fails_late()
+            with without_memory.failing(nth):
+                self.work.emit(emitted)
+                self.work.submit(submitted)
+                self.app.flush()
+                late = without_memory.is_still_to_fail()
         except (MemoryError, RuntimeError) as raised:  # "can't allocate lock"
             error = raised
-        finally:
-            _testcapi.remove_mem_hooks()
         (self.sure if error is None else self.unsure).extend((submitted, emitted))
         return not late
 
@@ -89,7 +69,6 @@ class Cycle:
 def main(step: int) -> None:
     """Print how many allocations failed."""
     logging.disable()
-    hiredis.pack_command = pack_command  # type: ignore[assignment]
     with running(BINARIES[0]) as server, ttp.App("plant", server.url) as app:
         cycle = Cycle(app)
         cycle.works(0)
