@@ -12,6 +12,7 @@ from pathlib import Path
 
 import ttp
 from ttp.native import Histogram
+from ttp.producer.window import RESEND_SECONDS
 from ttp.telemetry.event import Record
 from ttp.telemetry.handlers.store import STORE
 
@@ -48,6 +49,7 @@ app = ttp.App(
     submit_timeout=float(os.environ.get("BENCH_SUBMIT_TIMEOUT", "5")),
     queue_tasks=int(os.environ.get("BENCH_QUEUE_TASKS", "0")) or None,
     durability=os.environ.get("BENCH_DURABILITY", "memory"),  # type: ignore[arg-type]
+    resend_seconds=float(os.environ.get("BENCH_RESEND_SECONDS", RESEND_SECONDS)),
 )
 retry = ttp.RetryPolicy(max_attempts=5, base_delay=0.1, max_delay=30.0)
 

@@ -95,6 +95,11 @@ class Hand:
             self._known.discard(job.first_id)
         self.room.set()
 
+    def await_room(self, seconds: float) -> None:
+        """Wait until a job is over, for so long at most."""
+        self.room.wait(seconds)
+        self.room.clear()
+
     def jobs(self) -> list[Job]:
         """All jobs that are not over."""
         with self._lock:

@@ -21,13 +21,9 @@ class Vital:
             try:
                 work()
             except BaseException as error:
-                self.failed(error)
+                self.failure = self.failure or error
 
         return threading.Thread(target=run, name=name, daemon=True)
-
-    def failed(self, error: BaseException) -> None:
-        """A thread has ended so."""
-        self.failure = self.failure or error
 
     def check(self) -> None:
         """Raise what has failed."""

@@ -55,7 +55,6 @@ class Watchdog:
         overdue: Callable[[], None],
         beat: Callable[[bool], None],
         report: Callable[[], bytes],
-        vital: Vital,
     ) -> None:
         self._committer = committer
         self._line = committer.line
@@ -77,10 +76,11 @@ class Watchdog:
         self._generation = 0
         self._running: dict[Slice, tuple[int, float]] = {}
         self._seen_to: dict[Job, float] = {}  # when something was last done about a slow job
-        self._thread = vital.thread("ttp-watchdog", self._work)
+        self._thread: threading.Thread | None = None
 
-    def start(self) -> None:
+    def start(self, vital: Vital) -> None:
         """Begin."""
+        self._thread = vital.thread("ttp-watchdog", self._work)
         self._thread.start()
 
     def busy(self) -> None:
@@ -97,7 +97,7 @@ class Watchdog:
         """End the thread."""
         self._closed = True
         self._wake.set()
-        if self._thread.is_alive() and self._thread is not threading.current_thread():
+        if self._thread is not None and self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join()
 
     def _work(self) -> None:

@@ -138,7 +138,6 @@ class Worker:
             overdue=self._give_back_running,
             beat=self._beat,
             report=Reporter(self.stats, self._hand.jobs, handlers.values()).report,
-            vital=self._vital,
         )
         self._coroutines = coroutines
         self._threads: ThreadRunner | None = None
@@ -157,7 +156,7 @@ class Worker:
         self._committer.start(self._vital)
         try:
             self._reconnect()
-            self._watchdog.start()
+            self._watchdog.start(self._vital)
             while True:
                 self._vital.check()
                 try:
@@ -309,8 +308,7 @@ class Worker:
     def _pause(self) -> None:
         """Wait until a job is over, or a moment."""
         self._vital.check()
-        self._hand.room.wait(0.05)
-        self._hand.room.clear()
+        self._hand.await_room(0.05)
 
     def _beat(self, answered: bool) -> None:
         """Show how this process is (watchdog's thread)."""
