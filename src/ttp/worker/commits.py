@@ -1,9 +1,10 @@
 """Bring drafts to the server and take the answer: a frame is replaced, or another was first."""
 
+import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from ttp.coordination import commands
@@ -68,10 +69,13 @@ class Committer:
             job.source, job.id = job.keys.held, held_id
             job.tasks, job.size = len(drafted.held), drafted.held_size
         else:
-            job.over = True
-            for part in job.slices:
-                part.halt()
-            self._ended(job)
+            self._leave(job)
+
+    def _leave(self, job: Job) -> None:
+        job.over = True
+        for part in job.slices:
+            part.halt()
+        self._ended(job)
 
     def replace(
         self,
@@ -94,6 +98,16 @@ class Committer:
     def relieve(self, job: Job) -> None:
         """Results and children have grown large: commit them, keep the rest in hand."""
         self.replace(job, unstarted="held")
+
+    def give_back(self, jobs: Sequence[Job], patience: float) -> None:
+        """Jobs that still run are for others now; without a server their frames stay pending, and are taken over."""
+        with contextlib.suppress(ServerUnavailable):
+            for job in jobs:
+                self.replace(job, running="ready", patience=patience)
+        for job in jobs:
+            with job.lock:
+                if not job.over:  # what it came to may be lost with a request, so it cannot be committed here any more
+                    self._leave(job)
 
     def hold(self, job: Job) -> bool:
         """A frame is about to run alone: hold it, so that a death is charged to it. False if it is another's.

@@ -378,9 +378,7 @@ class Worker:
         with contextlib.suppress(ServerUnavailable):  # without a server all stays pending, and others take it over
             self._recovery.surrender(patience=OVERDUE_PATIENCE)
         stuck = [job for job in self._hand.jobs() if job.slices and job.handler.kind != "async"]
-        with contextlib.suppress(ServerUnavailable):
-            for job in stuck:
-                self._committer.replace(job, running="ready", patience=OVERDUE_PATIENCE)
+        self._committer.give_back(stuck, OVERDUE_PATIENCE)
         if self._coroutines is not None:
             self._coroutines.give_back()
         if stuck:
