@@ -1,3 +1,3 @@
-"""The library's version; apart, for what lies below the facade."""
+"""The library's version, from which the distribution has its own; apart, for what lies below the facade."""
 
 __version__ = "0.1.0"

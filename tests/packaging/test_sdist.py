@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import ttp
+
 pytestmark = [pytest.mark.packaging, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[2]
@@ -60,6 +62,8 @@ def test_pure_python_without_a_compiler(python: Path, sdist: Path) -> None:
     assert installed.returncode == 0, installed.stdout + installed.stderr
     assert "ttp was installed as pure Python" in installed.stdout + installed.stderr
     assert _backend(python) == "python"
+    versions = _run(python, "-c", "import ttp, importlib.metadata as m; print(m.version('ttp'), ttp.__version__)")
+    assert versions.stdout.split() == [ttp.__version__] * 2
 
 
 def test_refuses_without_a_compiler_where_native_is_required(python: Path, sdist: Path) -> None:
