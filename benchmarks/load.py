@@ -146,8 +146,8 @@ def handoffs(number: int, count: int) -> dict[str, float]:
             turn.acquire()
             waiting.append(turn)
             if len(waiting) == number:
-                while waiting:
-                    waiting.popleft().release()
+                for turn_of_another in [waiting.popleft() for _ in range(number)]:
+                    turn_of_another.release()
             turn.acquire()
 
     return {"rate": count / at_once(number, work)}

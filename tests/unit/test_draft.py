@@ -1,5 +1,6 @@
 """What a commit says: every row ends in exactly one place."""
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -103,7 +104,10 @@ def test_attempts_crashes_and_dues() -> None:
     for placement in drafted.placements:
         view = FrameView(bytes(placement.frame))
         assert (view.attempt, view.crashes, placement.kind) == (3, 2, "delayed")
-        assert placement.due_ms % 10 == 0 or len(drafted.placements) > 30
+    dues = sorted(placement.due_ms for placement in drafted.placements)
+    gaps = [later - earlier for earlier, later in pairwise(dues)]
+    assert min(gaps) >= 10
+    assert not [gap for gap in gaps if gap % min(gaps)]  # rounded to one step
     assert job.failures == {}
 
 
