@@ -102,5 +102,7 @@ class Recovery:
                 reply = line.call(commands.entry(stream, entry_id), patience=patience)
                 for entry in commands.range_entries(stream, reply, deliveries):
                     say = self._inbox.give_back(entry, keys)
-                    if say is not None:
+                    if say is None:  # damaged: this worker buries it when it reads it
+                        self._hand.forget(entry_id)
+                    else:
                         line.call(say, patience=patience)
