@@ -28,8 +28,8 @@ class PyEventColumns {
   bool full() const noexcept { return columns_.full(); }
 
   py::tuple read_json(const py::object& data, const py::int_& start, const py::str& device, const py::int_& epoch,
-                      const py::int_& sequence, const py::str& now) {
-    return read(json_, data, start, device, epoch, sequence, now);
+                      const py::int_& sequence, const py::str& now, bool by_line) {
+    return read(json_, data, start, device, epoch, sequence, now, by_line);
   }
 
   py::tuple read_lines(const py::object& data, const py::int_& start, const py::str& device, const py::int_& epoch,
@@ -38,7 +38,7 @@ class PyEventColumns {
     if (unit != 1 && unit != 1'000 && unit != 1'000'000 && unit != 1'000'000'000)
       throw py::value_error("per_second must be a power of 1000");
     LineEventReader reader(static_cast<int64_t>(unit));
-    return read(reader, data, start, device, epoch, sequence, now);
+    return read(reader, data, start, device, epoch, sequence, now, false);
   }
 
   void append(const py::str& device, const py::int_& epoch, const py::int_& sequence, const py::str& timestamp,
@@ -71,9 +71,10 @@ class PyEventColumns {
  private:
   template <typename Reader>
   py::tuple read(Reader& reader, const py::object& data, const py::int_& start, const py::str& device,
-                 const py::int_& epoch, const py::int_& sequence, const py::str& now) {
+                 const py::int_& epoch, const py::int_& sequence, const py::str& now, bool by_line) {
     const Buffer buffer(data);
-    EventDefaults defaults{utf8(device), checked_int64(epoch, "epoch"), checked_int64(sequence, "sequence"), utf8(now)};
+    EventDefaults defaults{utf8(device), checked_int64(epoch, "epoch"), checked_int64(sequence, "sequence"), utf8(now),
+                           by_line};
     const std::string_view text = buffer.bytes().text();
     const size_t at = columns_.read(reader, text, checked(start, 0, text.size(), "start"), defaults);
     return py::make_tuple(at, defaults.sequence);
@@ -104,7 +105,8 @@ void bind_event_columns(pybind11::module_& module) {
       .def("__len__", &PyEventColumns::rows)
       .def_property_readonly("full", &PyEventColumns::full)
       .def("read_json", &PyEventColumns::read_json, py::arg("data"), py::arg("start"), py::pos_only(), py::kw_only(),
-           py::arg("device"), py::arg("epoch"), py::arg("sequence"), py::arg("now"), "Take JSON Lines.")
+           py::arg("device"), py::arg("epoch"), py::arg("sequence"), py::arg("now"), py::arg("by_line") = false,
+           "Take JSON Lines.")
       .def("read_lines", &PyEventColumns::read_lines, py::arg("data"), py::arg("start"), py::pos_only(), py::kw_only(),
            py::arg("device"), py::arg("epoch"), py::arg("sequence"), py::arg("now"), py::arg("per_second"),
            "Take lines of Influx line protocol.")

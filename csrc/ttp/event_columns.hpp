@@ -34,8 +34,9 @@ struct EventTable {
 struct EventDefaults {
   std::string_view device;
   int64_t epoch;
-  int64_t sequence;  // of the next event that has none; counts on
-  std::string_view now;
+  int64_t sequence;      // of the next event that has none; counts on
+  std::string_view now;  // empty: an event has to say it
+  bool by_line = false;  // the sequence counts lines instead
 };
 
 class EventColumns {
@@ -66,12 +67,13 @@ class EventColumns {
   template <typename Reader>
   size_t read(Reader& reader, std::string_view data, size_t start, EventDefaults& defaults) {
     Event event;
-    while (start < data.size() && !full_) {
+    while (start < data.size() && !full_ && !(defaults.by_line && defaults.sequence == INT64_MAX)) {
       const size_t stop = std::min(data.find('\n', start), data.size());
       const std::string_view line = stripped(data.substr(start, stop - start));
       if (!line.empty() && !reader.skips(line)) {
         if (line.size() > kMaxLine || !reader.read(line, event) || !take(event, defaults)) return start;
       }
+      if (defaults.by_line) ++defaults.sequence;
       start = std::min(stop + 1, data.size());
     }
     return start;
@@ -98,8 +100,9 @@ class EventColumns {
     const int64_t epoch = event.has_epoch ? event.epoch : event.has_sequence ? 0 : defaults.epoch;
     const int64_t sequence = event.has_sequence ? event.sequence : defaults.sequence;
     const std::string_view timestamp = event.timestamp.empty() ? defaults.now : event.timestamp;
+    if (timestamp.empty()) return false;
     if (!append(device, epoch, sequence, timestamp, event.fields, event.high)) return false;
-    if (!event.has_sequence) ++defaults.sequence;
+    if (!event.has_sequence && !defaults.by_line) ++defaults.sequence;
     return true;
   }
 

@@ -180,6 +180,17 @@ def test_a_buffer_is_read_up_to_the_line_that_is_left(both: Twins) -> None:
         assert [record.fields["v"] for record in records(twin, out)] == [2, 1, 3, 4]
 
 
+def test_a_file_numbers_its_lines_and_has_timestamps(both: Twins) -> None:
+    data = b'\n{"v":1,"timestamp":"2026-01-01"}\n \n{"v":2,"seq":9,"timestamp":"2026-01-02"}\n{"v":3}\n'
+    for twin in both:
+        columns = twin.EventColumns(1 << 18)
+        options: dict[str, Any] = {**ORIGIN, "epoch": 0, "now": "", "by_line": True}
+        at, line = columns.read_json(data, 0, **{**options, "sequence": 1})
+        assert (data[at:], line) == (b'{"v":3}\n', 5)
+        assert [record.sequence for record in records(twin, columns.take())] == [2, 9]
+        assert columns.read_json(data, 0, **{**options, "sequence": 2**63 - 1}) == (0, 2**63 - 1)
+
+
 def test_columns_are_full_at_their_limit_and_take_no_more(both: Twins) -> None:
     data = b'{"v":1}\n' * 100
     ends = set()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from ttp.native import FrameView, encode_columns
 from ttp.telemetry.event import Record
 from ttp.telemetry.sources.csv import CsvFile
 from ttp.telemetry.sources.files import open_file
@@ -159,3 +160,40 @@ def test_the_host_source_ends_after_its_count() -> None:
     source = HostSource(count=1, clock=lambda: 0.0)
     assert len(list(source.due())) == 1
     assert source.next_due is None
+
+
+@pytest.mark.parametrize("piece", [7, 1 << 20])
+def test_columns_of_json_lines_say_what_its_events_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    monkeypatch.setattr("ttp.telemetry.sources.jsonl.PIECE", piece)
+    lines = [
+        b'\xef\xbb\xbf{"timestamp":"2026-01-01","v":1}',
+        b"",
+        b'{"timestamp":1767225600,"v":2}',
+        b'{"v":"no timestamp"}',
+        b"  nope\r",
+        b'{"timestamp":"2026-01-01T00:00:00Z","v":"\xff"}',
+        b'{"timestamp":"2026-01-01T00:00:00Z","device":"d","epoch":3,"seq":7,"a":{"b":"\xc3\xbc"}}\r',
+        b'{"timestamp":"2026-01-01","big":"' + b"x" * 140_000 + b'"}',
+        b'{"timestamp":"2026-01-01","v":[1]}',
+        b'{"timestamp":"2026-01-01","v":8}',
+    ]
+    path = tmp_path / "pump.jsonl"
+    path.write_bytes(b"\n".join(lines))
+    one_by_one: list[BadRow] = []
+    events = list(open_file(path, on_bad=one_by_one.append))
+    together: list[BadRow] = []
+    file = open_file(path, on_bad=together.append)
+    got = []
+    for columns in file.batches():
+        for _, count, buffers in columns.take():
+            view = FrameView(encode_columns(buffers, count, name="t", queue="q", fid=1, producer=bytes(12)))
+            got += [Record(*view.arguments(row)[0]) for row in range(count)]
+    assert [record.sequence for record in events] == [1, 3, 7, 8, 10]
+    assert got == [record for record in events if record.sequence != 8]  # larger than a task may be
+    assert [(row.line, row.reason) for row in together if row.line != 8] == [
+        (row.line, row.reason) for row in one_by_one
+    ]
+    assert [row.line for row in together] == [4, 5, 6, 8, 9]
+    assert (file.events, file.bad) == (5, 5)

@@ -96,9 +96,22 @@ class EventColumns:
     @property
     def full(self) -> bool: ...
     def read_json(
-        self, data: bytes | memoryview, start: int, /, *, device: str, epoch: int, sequence: int, now: str
+        self,
+        data: bytes | memoryview,
+        start: int,
+        /,
+        *,
+        device: str,
+        epoch: int,
+        sequence: int,
+        now: str,
+        by_line: bool = False,
     ) -> tuple[int, int]:
-        """Take JSON Lines; device, epoch, sequence (which counts on) and now fill in what an event does not say."""
+        """Take JSON Lines; device, epoch, sequence (which counts on) and now fill in what an event does not say.
+
+        An empty now leaves events without a timestamp. by_line: the sequence counts lines, empty ones too, and not
+        the events that have none.
+        """
 
     def read_lines(
         self,

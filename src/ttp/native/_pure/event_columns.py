@@ -86,9 +86,18 @@ class EventColumns:
         return self._full
 
     def read_json(
-        self, data: bytes | memoryview, start: int, /, *, device: str, epoch: int, sequence: int, now: str
+        self,
+        data: bytes | memoryview,
+        start: int,
+        /,
+        *,
+        device: str,
+        epoch: int,
+        sequence: int,
+        now: str,
+        by_line: bool = False,
     ) -> tuple[int, int]:
-        return self._read(json_event, None, data, start, device, epoch, sequence, now)
+        return self._read(json_event, None, data, start, device, epoch, sequence, now, by_line=by_line)
 
     def read_lines(
         self,
@@ -131,11 +140,13 @@ class EventColumns:
         epoch: int,
         sequence: int,
         now: str,
+        *,
+        by_line: bool = False,
     ) -> tuple[int, int]:
         whole = bytes(data)
         if not 0 <= start <= len(whole):
             raise ValueError(f"start must be between 0 and {len(whole)}")
-        while start < len(whole) and not self._full:
+        while start < len(whole) and not self._full and not (by_line and sequence == 2**63 - 1):
             stop = (whole.find(b"\n", start) + 1 or len(whole) + 1) - 1
             line = whole[start:stop].strip()
             if line and not (comment and line.startswith(comment)):
@@ -145,7 +156,8 @@ class EventColumns:
                     event = None
                 if event is None or not self._take(event, device, epoch, sequence, now):
                     return start, sequence
-                sequence += event.sequence is None
+                sequence += event.sequence is None and not by_line
+            sequence += by_line
             start = min(stop + 1, len(whole))
         return start, sequence
 
@@ -158,11 +170,13 @@ class EventColumns:
         elif numbered:
             epoch = 0
         number = event.sequence if event.sequence is not None else sequence
+        if not (timestamp := event.timestamp or now):
+            return False
         fields: Any = _packed(event.fields)
         if fields is None:
             return False
         high = event.fields.get("priority") == "HIGH"
-        return self._append(device.encode(), epoch, number, (event.timestamp or now).encode(), fields, high=high)
+        return self._append(device.encode(), epoch, number, timestamp.encode(), fields, high=high)
 
     def _append(self, device: bytes, epoch: int, sequence: int, timestamp: bytes, fields: bytes, *, high: bool) -> bool:
         if len(device) + len(timestamp) + len(fields) > MAX_TASK - ROW_EXTRA:

@@ -1,7 +1,7 @@
 """Files and timed sources as receivers: everything `ttp ingest` reads is one."""
 
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import chain
 from time import time
 
 from ttp.telemetry.delivery import play
@@ -9,8 +9,6 @@ from ttp.telemetry.event import Event, Record
 from ttp.telemetry.sources import Source
 from ttp.telemetry.sources.intake import Intake
 from ttp.telemetry.sources.record_file import RecordFile
-
-CHUNK = 4096  # events sent before their acceptance is waited for
 
 
 class FileReceiver:
@@ -21,10 +19,11 @@ class FileReceiver:
 
     def serve(self, intake: Intake) -> None:
         """Until the end, or `stopping`."""
-        for file in self._files:
-            records = iter(file)
-            while not intake.stopping.is_set() and (chunk := list(islice(records, CHUNK))):
-                intake.take(chunk)
+        for columns in chain.from_iterable(file.batches() for file in self._files):
+            intake.push(columns)
+            if intake.stopping.is_set():
+                break
+        intake.settle()
 
 
 class TimedReceiver:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, TextIO
 
+from ttp.native import EventColumns
 from ttp.telemetry.event import Record
+from ttp.telemetry.sources.intake import Malformed, add, new_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,23 @@ class RecordFile(ABC):
             for record in self.parse(lines):
                 self.events += 1
                 yield record
+
+    def batches(self) -> Iterator[EventColumns]:
+        """The same events as columns of a frame each; whoever gets them empties them."""
+        columns = new_columns()
+        for record in self:
+            self.add(columns, record)
+            if columns.full:
+                yield columns
+        if len(columns):
+            yield columns
+
+    def add(self, columns: EventColumns, record: Record) -> None:
+        """Add the latest event to columns; one that is larger than a task may be is a bad row."""
+        try:
+            add(columns, record)
+        except Malformed as error:
+            self.refuse(str(error))
 
     def _open(self) -> TextIO:
         # Bytes that are not UTF-8 make one bad row, not the end of the file.
