@@ -1,6 +1,8 @@
 """What the processes share in which CPython's allocations fail (`_testcapi`). See `test_fail_nth_client.py`."""
 
 import _testcapi  # type: ignore[import-not-found]
+import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +17,19 @@ def pack_command(command: tuple[Any, ...]) -> bytes:
 
 
 hiredis.pack_command = pack_command  # type: ignore[assignment] # before anything connects
+
+_bootstrap: Any = threading.Thread._bootstrap  # type: ignore[attr-defined]
+
+
+def bootstrap(thread: threading.Thread) -> None:
+    """A thread that has no memory to begin ends its process: CPython's `start` would wait for it for ever."""
+    try:
+        _bootstrap(thread)
+    except BaseException:
+        os._exit(1)
+
+
+threading.Thread._bootstrap = bootstrap  # type: ignore[attr-defined]
 
 
 @contextmanager
