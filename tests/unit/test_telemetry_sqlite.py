@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -221,3 +222,18 @@ def test_fields_may_be_any_mapping(sink: SqliteSink) -> None:
     fields: Mapping[str, Any] = {"v": struct.unpack("d", b"\x01\0\0\0\0\0\0\0")[0]}  # the smallest number above 0
     sink.store([(ORIGIN, 0, 0)], [("d", 0, 0, STAMP, fields)])
     assert rows(sink.path) == [(0, 5e-324)]
+
+
+def test_many_make_a_database_at_once(tmp_path: Path) -> None:
+    """Of two that begin a write-ahead log together, SQLite refuses one without waiting."""
+    with ThreadPoolExecutor(8) as pool:
+        for attempt in range(50):
+            path = tmp_path / f"{attempt}.sqlite"
+            ready = threading.Barrier(8)
+
+            def make(path: Path = path, ready: threading.Barrier = ready) -> str:
+                ready.wait(30)
+                return SqliteSink(path).id
+
+            ids = [made.result(60) for made in [pool.submit(make) for _ in range(8)]]
+            assert len(set(ids)) == 1

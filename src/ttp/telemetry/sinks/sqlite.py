@@ -11,6 +11,7 @@ import os
 import secrets
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import chain
@@ -134,7 +135,7 @@ class SqliteSink:
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self.path, timeout=BUSY_TIMEOUT, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(connection)
             # An fsync takes milliseconds, and under little load each event has a transaction of its own. So by default
             # the disk follows within a second, as it does for the server's everysec.
             connection.execute(f"PRAGMA synchronous = {'NORMAL' if self._sync_every > 0 else 'FULL'}")
@@ -160,6 +161,20 @@ class SqliteSink:
                 connection.execute(_schema(table))
         (sink_id,) = connection.execute("SELECT id FROM sink").fetchone()
         return str(sink_id)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Keep a write-ahead log. Of two that begin one at the same time, SQLite refuses the second without waiting."""
+    deadline = time.monotonic() + BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= deadline:
+                raise
+            time.sleep(0.002)
+        else:
+            return
 
 
 @contextmanager
