@@ -10,7 +10,7 @@ namespace ttp::bindings {
 
 namespace {
 
-Bytes bytes_of(const py::bytes& data) {
+Bytes view_of(const py::bytes& data) {
   return {reinterpret_cast<const uint8_t*>(PyBytes_AS_STRING(data.ptr())),
           static_cast<size_t>(PyBytes_GET_SIZE(data.ptr()))};
 }
@@ -18,7 +18,7 @@ Bytes bytes_of(const py::bytes& data) {
 }  // namespace
 
 PyFrameView::PyFrameView(py::bytes data) : data_(std::move(data)) {
-  const Bytes bytes = bytes_of(data_);
+  const Bytes bytes = view_of(data_);
   if (const char* why = view_.parse(bytes.data, bytes.size)) {
     raise_corrupt(why);
     throw py::error_already_set();
@@ -41,7 +41,7 @@ py::list PyFrameView::columns() const {
   py::list out;
   if (!view_.columnar()) return out;
   const auto whole = owned(PyMemoryView_FromObject(data_.ptr()));
-  const uint8_t* base = bytes_of(data_).data;
+  const uint8_t* base = view_of(data_).data;
   const auto part = [&](Bytes bytes) {
     const auto begin = bytes.size == 0 ? py::ssize_t{0} : bytes.data - base;
     return whole[py::slice(begin, begin + static_cast<py::ssize_t>(bytes.size), 1)];
