@@ -77,6 +77,11 @@ class Bench:
         """A counter of the default queue."""
         return int(self.redis.hget(self.app.keys("default").counters, field) or 0)
 
+    @property
+    def server(self) -> psutil.Process:
+        """The server's process; it must be on this machine."""
+        return psutil.Process(int(self.redis.info("server")["process_id"]))
+
     def reports(self) -> list[dict[str, Any]]:
         """What the workers told of themselves with their last beats."""
         told: dict[bytes, bytes] = self.redis.hgetall(self.app.keys("default").workers)
@@ -121,6 +126,12 @@ class Bench:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def cpu(process: psutil.Process) -> float:
+    """CPU seconds it has used."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
 
 
 @contextmanager

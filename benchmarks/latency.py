@@ -10,27 +10,32 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from harness import Bench, Role
+from harness import Bench, Role, cpu
 
 RATES = (1_000, 10_000, 100_000, 1_000_000)
 PURE_RATES = (1_000, 10_000)
 BASELINE_RATES = (1_000, 10_000)
 
 
-def at_rate(bench: Bench, rate: int, seconds: int, backend: str = "native") -> dict[str, float]:
-    """Percentiles in ms at a rate."""
+def at_rate(bench: Bench, rate: int, seconds: int, backend: str = "native") -> dict[str, Any]:
+    """Percentiles in ms at a rate; frames a second, and the microseconds of CPU time that one costs each process."""
     bench.fresh()
     handle, path = tempfile.mkstemp(suffix=".json")
     os.close(handle)
     try:
-        with bench.worker(backend=backend, BENCH_LATENCIES=path):
+        with bench.worker(backend=backend, BENCH_LATENCIES=path) as worker:
+            processes = {"server": bench.server, "worker": worker}
+            before = {name: cpu(process) for name, process in processes.items()}
             sent = Role("load.py", "paced", rate, seconds, environment=bench.environment(backend)).run()
             bench.wait_for("done", int(sent["tasks"]) + 1)
+            used = {name: cpu(process) - before[name] for name, process in processes.items()}
+            frames = bench.counted("id")
         seen = json.loads(Path(path).read_text())
     finally:
         Path(path).unlink()
     assert seen["count"] == sent["recorded"], (seen, sent)
-    return {"rate": rate, "held": sent["held"], **seen}
+    spent = {name: seconds / frames * 1e6 for name, seconds in (("producer", sent["cpu"]), *used.items())}
+    return {"rate": rate, "held": sent["held"], "frames": frames / sent["seconds"], "us_per_frame": spent, **seen}
 
 
 def baseline_at_rate(bench: Bench, rate: int, seconds: int) -> dict[str, float]:
@@ -59,4 +64,4 @@ if __name__ == "__main__":
         runs = measure(bench)
         for kind, rows in runs.items():
             for row in rows:
-                print(kind, {name: round(value, 3) for name, value in row.items()})
+                print(kind, row)

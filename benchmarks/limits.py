@@ -18,6 +18,22 @@ def _cores(run: Run) -> str:
     )
 
 
+def _small_frames(run: Run) -> str:
+    row = next(row for row in run["latency"]["native"] if row["rate"] == 10_000)
+    busy = row["frames"] * sum(row["us_per_frame"].values()) / 1e6 if "frames" in row else 0.0
+    frames = (
+        f"; at 10,000/s {row['frames']:,.0f} frames a second, each with what came in 0.4 ms, keep"
+        f" {busy:.1f} of {run['environment']['cores']} cores busy ([by process](#latency-at-held-rates)), and what one"
+        " process is held up by, the others catch up with"
+        if busy
+        else ""
+    )
+    stalls = (
+        f"; a core stands still for {run['stalls']['share']:.1%} of the time, up to {run['stalls']['longest']:.1f} ms"
+    )
+    return _by_hand(run) + stalls + frames
+
+
 def _by_hand(run: Run) -> str:
     trip = next(row for row in run["latency"]["baseline"] if row["rate"] == 1_000)
     return (
@@ -51,7 +67,7 @@ def _memory(run: Run) -> str:
 LIMITS: dict[str, Why] = {  # what a line begins with → its measure
     "no-op tasks by emit": _cores,
     "… of a bare loop": _cores,
-    "emit → handler": _by_hand,
+    "emit → handler": _small_frames,
     "submit, p50": _round_trip,
     "submit from 64 threads": _threads,
     "idle submit": _round_trip,

@@ -12,8 +12,7 @@ import time
 import urllib.request
 from typing import Any, NamedTuple
 
-from harness import Bench, Role
-from throughput import cpu
+from harness import Bench, Role, cpu
 
 from ttp.worker.scoreboard import Layout, Scoreboard
 

@@ -15,7 +15,6 @@ from random import Random
 from typing import Any
 
 import environment
-import psutil
 import throughput
 from harness import Bench
 from tables import STAGES
@@ -53,7 +52,7 @@ class ServerTime:
 
     def __init__(self, bench: Bench) -> None:
         self._redis = bench.redis
-        self.process = psutil.Process(int(bench.redis.info("server")["process_id"]))
+        self.process = bench.server
 
     def of(self, name: str) -> float:
         """In a command so far."""

@@ -83,11 +83,20 @@ def latency(run: Run) -> str:
     """Open loop."""
     names = {"native": "ttp, native", "pure": "ttp, pure Python", "baseline": "LPUSH/BRPOP"}
     rows = [
-        (names[kind], f"{row['rate']:,}", f"{row['held']:,.0f}", *percentiles(row))
+        (names[kind], f"{row['rate']:,}", f"{row['held']:,.0f}", *percentiles(row), *_frames(row))
         for kind, part in run["latency"].items()
         for row in part
     ]
-    return table(("ms", "offered/s", "held/s", "p50", "p95", "p99", "p99.9", "max"), rows)
+    head = ("ms", "offered/s", "held/s", "p50", "p95", "p99", "p99.9", "max", "frames/s", "µs of CPU a frame")
+    return table(head, rows)
+
+
+def _frames(row: Run) -> tuple[str, str]:
+    """Frames a second, and what one costs producer, server and worker."""
+    if "frames" not in row:
+        return "", ""
+    spent = row["us_per_frame"]
+    return f"{row['frames']:,.0f}", " + ".join(f"{spent[name]:.0f}" for name in ("producer", "server", "worker"))
 
 
 def ladder(run: Run) -> str:

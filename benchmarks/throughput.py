@@ -8,17 +8,11 @@ import time
 from typing import Any
 
 import psutil
-from harness import Bench, Role
+from harness import Bench, Role, cpu
 from workload import noop
 
 BASELINE_TASKS = 20_000
 BASELINE_THREADS = 4
-
-
-def cpu(process: psutil.Process) -> float:
-    """CPU seconds it has used."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 def concurrent(
