@@ -26,6 +26,7 @@ from ttp.errors import ServerRefused, ServerUnavailable
 from ttp.policy import Clock
 
 SOCKET_TIMEOUT = 10.0  # seconds without a byte in the midst of a reply, or with a full socket while sending
+JOINED = 32_768  # bytes of commands that go in one system call; joining more would cost more than it saves
 
 
 class Connection:
@@ -183,7 +184,10 @@ class Connection:
         raw = self._connected()
         try:
             # Packed as redis-py would, without its look at every argument: a commit has dozens.
-            raw.send_packed_command([b"".join(map(self._pack, commands))], check_health=False)
+            packed = list(map(self._pack, commands))
+            if sum(map(len, packed)) < JOINED:
+                packed = [b"".join(packed)]
+            raw.send_packed_command(packed, check_health=False)
         except Exception as error:
             raise self._closed_by(error) from None
         self._awaited += len(commands)
