@@ -25,8 +25,7 @@ from ttp.results import ResultOwner, ResultReader
 from ttp.task import PRIORITIES, Priority, TaskId
 from ttp.tracing import Tracing
 from ttp.worker.batch import Batch
-from ttp.worker.handler import Handler, Lifespan
-from ttp.worker.join import Joining
+from ttp.worker.handler import Handler, Joining, Lifespan
 
 if TYPE_CHECKING:
     from ttp.coordination.connection import Connection

@@ -16,9 +16,9 @@ from ttp.errors import TaskTimeout
 from ttp.native import DEAD, DONE, FrameView, encode_frame, encode_row
 from ttp.policy import Clock, RetryPolicy
 from ttp.worker.draft import draft
-from ttp.worker.handler import Handler
+from ttp.worker.handler import Handler, Joining
 from ttp.worker.job import Job
-from ttp.worker.join import Joiner, Joining
+from ttp.worker.join import Joiner
 from ttp.worker.runners import run_slices
 
 KEYS = Keys("a", "q")

@@ -7,10 +7,23 @@ from typing import Any, Literal
 
 from ttp.policy import CircuitBreaker, RetryPolicy
 from ttp.tracing import Tracing
-from ttp.worker.join import Joining
 
 Lifespan = Callable[[], AbstractContextManager[Any] | AbstractAsyncContextManager[Any]]
 """Makes what a worker process enters when it begins, and leaves when it ends."""
+
+
+@dataclass(slots=True)
+class Joining:
+    """How frames of a batch task are joined.
+
+    Attributes:
+        max_wait: seconds that an event may wait for others.
+        submits: a call for several frames has submitted tasks. These commit with one frame, so its frames are
+            not joined any more.
+    """
+
+    max_wait: float
+    submits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,20 +15,6 @@ SIZE = 67_108_864  # bytes of the frames in one call, at most
 
 
 @dataclass(slots=True)
-class Joining:
-    """How frames of a batch task are joined.
-
-    Attributes:
-        max_wait: seconds that an event may wait for others.
-        submits: a call for several frames has submitted tasks. These commit with one frame, so its frames are
-            not joined any more.
-    """
-
-    max_wait: float
-    submits: bool = False
-
-
-@dataclass(slots=True)
 class Join:
     """Frames that will be handled in one call.
 
