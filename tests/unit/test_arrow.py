@@ -146,7 +146,9 @@ def test_what_is_no_table() -> None:
         columns_in(pa.table([[1], [2]], ["n", "n"]))
 
 
-def test_times_of_numpy_do_not_wrap() -> None:
-    at = np.array([2**62], "M8[s]")
-    with pytest.raises(ttp.SerializationError, match="column 'at': row 0 lies outside the years 1 to 9999"):
-        ttp.Batch.from_columns(Row, name=["x"], n=[1], at=at)
+@pytest.mark.parametrize("unit", ["Y", "D", "25s", "s", "ms", "us"])
+@pytest.mark.parametrize("number", [2**62, -(2**62)])
+def test_times_of_numpy_do_not_wrap(unit: str, number: int) -> None:
+    at = np.array([0, number], f"M8[{unit}]")
+    with pytest.raises(ttp.SerializationError, match="column 'at': row 1 lies outside the years 1 to 9999"):
+        ttp.Batch.from_columns(Row, name=["x", "y"], n=[1, 2], at=at)

@@ -170,12 +170,15 @@ def _items(np: Any, field: Field, values: Sequence[Any]) -> tuple[Any, Any, int]
 def _microseconds(np: Any, array: Any) -> tuple[Any, Any]:
     """Microseconds since 1970, and which rows have no time."""
     nat = np.isnat(array)
-    if np.datetime_data(array.dtype)[0] == "generic" and not nat.all():
+    unit = np.datetime_data(array.dtype)
+    if unit[0] == "generic" and not nat.all():
         raise ValueError("datetime64 needs a unit")
+    if unit != ("us", 1) and np.can_cast(array.dtype, "M8[us]") and not nat.all():
+        # Coarser: what is beyond 64 bits would wrap, or raise, with the version of NumPy.
+        first, last = np.array(["0000-01-01", "10001-01-01"], "M8[us]").astype(array.dtype)
+        array = np.where((array < first) | (array > last), np.array("NaT", array.dtype), array)
     numbers = array.astype("datetime64[us]").view("<i8")
     wrong = ~nat & ((numbers < YEAR_1) | (numbers >= YEAR_10000))
-    if np.can_cast(array.dtype, "M8[us]"):  # of a coarser unit: NumPy lets what is beyond 64 bits wrap
-        wrong |= ~nat & (numbers.view("M8[us]").astype(array.dtype) != array)
     if wrong.any():
         raise ValueError(f"row {int(wrong.argmax())} lies outside the years 1 to 9999")
     return numbers, nat
