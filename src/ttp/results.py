@@ -1,9 +1,11 @@
-"""Results of submitted tasks: one connection and one listening thread a process, one HGETALL a frame.
+"""Results of submitted tasks: one connection and one listening thread a process, at most one HGETALL a frame.
 
-A commit publishes the origin of its frame to the producer's channel, a hint. The hash is the truth, so a
-lost hint costs time, not the result: whoever waits looks by himself after a growing pause.
+A commit publishes to the producer's channel what it has added to the results of a frame, or that it has where that
+is large. The hash is the truth, so a lost message costs time, not the result: whoever waits looks by himself after a
+growing pause.
 """
 
+import contextlib
 import logging
 import os
 import threading
@@ -37,13 +39,29 @@ class FrameResults:
         fields.pop(b"r", None)
         self.known = marker is not None or bool(fields)
         self.due_ms = int(marker or 0)
+        self._keys, self._origin = keys, origin
+        self._blocks: dict[int, ResultBlock] = {}  # in the order in which they are looked at
+        for field, stored in fields.items():
+            self._take(field, stored)
+        self._sort()
+
+    def add(self, field: bytes, stored: bytes) -> None:
+        """One commit has added this."""
+        self.known = True
+        self._take(field, stored)
+        self._sort()
+
+    def _take(self, field: bytes, stored: bytes) -> None:
+        block = ResultBlock(self._keys.verify_results(self._origin, field.decode(), stored))
+        self._blocks[int(field.partition(b"-")[0])] = block
+
+    def _sort(self) -> None:
         # A field is the id of the entry that was committed: the higher counter is the later word on a task.
-        order = sorted(fields, key=lambda field: int(field.partition(b"-")[0]), reverse=True)
-        self._blocks = [ResultBlock(keys.verify_results(origin, field.decode(), fields[field])) for field in order]
+        self._blocks = dict(sorted(self._blocks.items(), reverse=True))
 
     def find(self, index: int) -> tuple[int, Any] | None:
         """(outcome, value) of a task, or None."""
-        for block in self._blocks:
+        for block in self._blocks.values():
             if (found := block.find(index)) is not None:
                 return found
         return None
@@ -78,6 +96,7 @@ class ResultReader:
         self._lock = threading.Lock()  # guards what follows; never held across I/O
         self._frames: OrderedDict[int, FrameResults] = OrderedDict()
         self._hinted: OrderedDict[int, None] = OrderedDict()
+        self._told: dict[int, list[tuple[bytes, bytes]]] = {}  # fields of frames that are waited for
         self._waiters: dict[int, list[Callable[[], None]]] = {}
         self._listener: threading.Thread | None = None
         self._closed = False
@@ -97,11 +116,14 @@ class ResultReader:
         fields = self.call(commands.results(keys, origin))
         frame = FrameResults(keys, origin, commands.mapping(fields))
         with self._lock:
-            self._frames[origin] = frame
-            self._frames.move_to_end(origin)
-            if len(self._frames) > KEPT_FRAMES:
-                self._frames.popitem(last=False)
+            self._keep(origin, frame)
         return frame
+
+    def _keep(self, origin: int, frame: FrameResults) -> None:
+        self._frames[origin] = frame
+        self._frames.move_to_end(origin)
+        if len(self._frames) > KEPT_FRAMES:
+            self._frames.popitem(last=False)
 
     def call(self, command: commands.Command) -> Any:
         """One command on the reader's own connection."""
@@ -120,12 +142,20 @@ class ResultReader:
                         raise
         raise AssertionError
 
+    def heard(self, keys: Keys, origin: int, index: int) -> tuple[int, Any] | None:
+        """The outcome of a task, as far as it is known here."""
+        with self._lock:
+            for field in self._told.pop(origin, ()):
+                if origin not in self._frames:
+                    self._keep(origin, FrameResults(keys, origin, {}))
+                self._frames[origin].add(*field)
+            frame = self._frames.get(origin)
+        return None if frame is None else frame.find(index)
+
     def look(self, keys: Keys, origin: int, index: int) -> tuple[int, Any] | None:
         """The final outcome of a task if it is known here, reading the server only where a hint came."""
-        with self._lock:
-            frame = self._frames.get(origin)
-            hinted = origin in self._hinted
-        found = frame.find(index) if frame is not None else None
+        found = self.heard(keys, origin, index)
+        hinted = origin in self._hinted
         if ((found is None or found[0] == RETRY) and hinted) or (found is not None and found[0] == DEAD):
             # A dead task may have been replayed since.
             with self._lock:
@@ -134,7 +164,7 @@ class ResultReader:
         return None if found is None or found[0] == RETRY else found
 
     def watch(self, origin: int, callback: Callable[[], None]) -> None:
-        """Call back, from the listening thread, at each hint for this frame."""
+        """Call back, from the listening thread, at each message about this frame."""
         with self._lock:
             self._waiters.setdefault(origin, []).append(callback)
             if self._listener is None or not self._listener.is_alive():
@@ -150,6 +180,8 @@ class ResultReader:
             waiters.remove(callback)
             if not waiters:
                 del self._waiters[origin]
+                if self._told.pop(origin, None):
+                    self._hint(origin)
 
     def _listen(self) -> None:
         while not self._closed:
@@ -160,20 +192,28 @@ class ResultReader:
                     while not self._closed:
                         message = connection.read_message(0.25)
                         if message is not None:
-                            self._hint(int(message, 16))
+                            with contextlib.suppress(ValueError):  # nobody of ours said it
+                                self._hear(*commands.announcement(message))
                 finally:
                     connection.close()
             except ServerUnavailable as error:
                 log.debug("not listening for results: %s", error)
                 time.sleep(0.25)  # whoever waits also looks by himself meanwhile
 
-    def _hint(self, origin: int) -> None:
+    def _hear(self, origin: int, field: tuple[bytes, bytes] | None) -> None:
         with self._lock:
-            self._hinted[origin] = None
-            if len(self._hinted) > 65_536:
-                self._hinted.popitem(last=False)
-            for callback in self._waiters.get(origin, ()):
+            waiters = self._waiters.get(origin, ())
+            if waiters and field is not None:
+                self._told.setdefault(origin, []).append(field)
+            else:
+                self._hint(origin)
+            for callback in waiters:
                 callback()
+
+    def _hint(self, origin: int) -> None:
+        self._hinted[origin] = None
+        if len(self._hinted) > 65_536:
+            self._hinted.popitem(last=False)
 
 
 class ResultOwner:
@@ -279,7 +319,9 @@ class ResultOwner:
                     hint.clear()
                 except TimeoutError:
                     pass
-                found = await asyncio.to_thread(self._final, handle)
+                found = self._reader.heard(self._keys, handle.origin, handle.index)
+                if found is None or found[0] in (RETRY, DEAD):
+                    found = await asyncio.to_thread(self._final, handle)
                 looks += 1
         finally:
             self._reader.unwatch(handle.origin, wake)

@@ -195,7 +195,9 @@ class TestResults:
         for _ in range(2):
             queue.commit(entry, done=3, results=Results(origin, PRODUCER, 1000, b"blocks"))
         assert queue.results(origin) == {b"q": b"0", b"r": b"0", entry.id.encode(): b"blocks"}
-        assert listener.read_message(5) == f"{origin:016x}".encode()
+        message = listener.read_message(5)
+        assert message is not None
+        assert commands.announcement(message) == (origin, (entry.id.encode(), b"blocks"))
         assert listener.read_message(0) is None
         assert 0 < queue.connection.call("PTTL", queue.keys.results(origin)) <= 1000
         listener.close()

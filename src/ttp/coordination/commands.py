@@ -18,6 +18,9 @@ Command = tuple[str | bytes | int | memoryview, ...]
 
 PROMOTE_ON_COMMIT = 8
 PROMOTE_ON_TICK = 64
+TOLD_BYTES = (
+    4096  # of result blocks, signature included, that are announced whole; of larger ones, only that they are there
+)
 
 
 def evalsha(script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int | memoryview]) -> Command:
@@ -160,7 +163,10 @@ def commit(
     else:
         names.append(keys.results(results.origin))
         blocks = keys.sign_results(results.origin, entry_id, results.blocks)
-        arguments += (results.ttl_ms, keys.channel(results.producer), f"{results.origin:016x}", blocks)
+        message = f"{results.origin:016x}".encode()
+        if len(blocks) <= TOLD_BYTES:
+            message += b" %b %b" % (entry_id.encode(), blocks)
+        arguments += (results.ttl_ms, keys.channel(results.producer), message, blocks)
     arguments.append(len(served_cancels))
     arguments += served_cancels
     for placement in placements:
@@ -201,6 +207,12 @@ def _number(names: list[str], key: str) -> int:
     if key not in names:
         names.append(key)
     return names.index(key) + 1
+
+
+def announcement(message: bytes) -> tuple[int, tuple[bytes, bytes] | None]:
+    """(origin of the frame, the field that a commit has added to its results or None where that is too large)."""
+    origin, *field = message.split(b" ", 2)
+    return int(origin, 16), (field[0], field[1]) if field else None
 
 
 def commit_reply(reply: Any) -> tuple[str, str]:

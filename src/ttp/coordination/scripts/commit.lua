@@ -1,7 +1,7 @@
 -- Replaces an entry by what its tasks became.
 -- KEYS: 1 the entry's stream  2 c  3 d  4 dp  5-7 s0 s1 s2  8 z  9 R (if 11 > 0)  then those of the placements
 -- ARGV: 1 entry id  2 consumer  3 tasks  4 bytes  5 done  6 retried  7 dead  8 cancelled
---       9 clock offset ms  10 frames to promote  11 ms to keep R, 0 without  12 channel  13 origin  14 blocks
+--       9 clock offset ms  10 frames to promote  11 ms to keep R, 0 without  12 channel  13 message  14 blocks
 --       15 number of cancel requests served  then those requests
 --       then eleven for each placement:
 --       1 ready | held | delayed | dead  2 fid  3 tasks  4 frame  5 number of its key in KEYS (s, h, d or x; dp
