@@ -72,6 +72,7 @@ def test_no_server(tmp_path: os.PathLike[str]) -> None:
             asyncio.run(task.asubmit(2))
         with pytest.raises(ttp.ServerUnavailable):
             app.handle("default.0.00000000000000aa.0").status()
+        app.close(0.1)
 
 
 def test_a_server_that_comes_late_gets_everything(binary: ServerBinary) -> None:

@@ -49,7 +49,8 @@ class Server:
         self.port = free_port()
         self.target = Target(host="127.0.0.1", port=self.port)
         own = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(directory), "--save", ""]
-        self._command = [str(binary.path), *own, *settings]
+        at_once = ["--repl-diskless-sync-delay", "0"]  # a replica does not wait 5 s for others to come
+        self._command = [str(binary.path), *own, *at_once, *settings]
         self._environment = os.environ | (environment or {})
         self._process: subprocess.Popen[bytes] | None = None
 

@@ -28,10 +28,7 @@ def cut(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
     """
     with Run("cut", binary, tasks=tasks, seed=seed, count=count, proxied=True) as run:
         run.emit(1)
-        run.proxies[0].arm("request", FAR)
-        run.emit(1)
-        size = FAR - (run.proxies[0].left or 0)
-        run.proxies[0].disarm()
+        size = min(_request_bytes(run) for _ in range(TRIES))
         places = [("request", byte) for byte in range(size - 4)] + [("reply", byte) for byte in range(REPLY)]
         step = max(1, 2 * len(places) // count)
         for direction, byte in places[::step]:
@@ -46,6 +43,16 @@ def cut(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
             run.report.injected += proxy.cuts
             proxy.disarm()
         return _rest(run)
+
+
+def _request_bytes(run: Run) -> int:
+    """What passes to the server while one task is submitted: its request, and now and then another of the producer."""
+    proxy = run.proxies[0]
+    proxy.arm("request", FAR)
+    run.emit(1)
+    passed = FAR - (proxy.left or 0)
+    proxy.disarm()
+    return passed
 
 
 def _cut(run: Run, direction: str, byte: int) -> None:
