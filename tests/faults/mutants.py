@@ -17,10 +17,14 @@ from mutant_list import MUTANTS, Mutant
 ROOT = Path(__file__).resolve().parents[2]
 AT_A_TIME = 2
 
+# For each process of the tests: an editable install has a finder of its own, which comes before PYTHONPATH.
+CUSTOMIZE = """
+import sys
+sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in type(finder).__module__]
+"""
+
 LAUNCH = """
 import sys
-# An editable install has a finder of its own, which comes before PYTHONPATH.
-sys.meta_path[:] = [finder for finder in sys.meta_path if "editable" not in type(finder).__module__]
 import ttp
 if not ttp.__file__.startswith(sys.argv[1]):
     sys.exit(f"not the copy is tested, but {ttp.__file__}")
@@ -33,6 +37,7 @@ def copy(directory: Path, mutant: Mutant | None) -> Path:
     """A copy of the source, with the mutant's guard replaced. ValueError unless its text is there exactly once."""
     source = directory / "src"
     shutil.copytree(ROOT / "src", source, ignore=shutil.ignore_patterns("__pycache__"))
+    (source / "sitecustomize.py").write_text(CUSTOMIZE)
     if mutant is not None:
         file = source / "ttp" / mutant.file
         text = file.read_text()

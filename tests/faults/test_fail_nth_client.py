@@ -37,5 +37,5 @@ def test_a_producer_goes_on() -> None:
 
 
 def test_a_worker_goes_on_or_ends_and_others_take_over() -> None:
-    """From its first connection to its end; with one thread and with two."""
+    """From its first connection to its end; with one thread, with two, and with an event loop."""
     assert run("failing_worker.py", 10, 6000, 160) > 3

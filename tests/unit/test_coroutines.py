@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -178,3 +179,34 @@ def test_what_runs_and_what_waits_goes_back_when_grace_is_over(runner: Runner) -
     runner.runner.give_back()
     drafted = runner.end(job)
     assert [(placement.kind, placement.tasks) for placement in drafted.placements] == [("ready", 10)]
+
+
+def test_what_fails_beside_the_handlers_is_noted_and_the_loop_goes_on(runner: Runner) -> None:
+    failure = MemoryError()
+
+    def ended(_: Job) -> None:
+        raise failure
+
+    async def handler(n: int) -> None: ...
+
+    runner.runner.ended = ended
+    runner.start(1, handler)
+    runner.in_loop(lambda: None)  # all that the job is has happened before
+    assert runner.runner.vital.failure is failure
+
+
+def test_a_callback_that_ends_the_loop_is_noted_and_the_loop_goes_on(runner: Runner) -> None:
+    runner.runner.loop.call_soon_threadsafe(sys.exit, "from within")
+    runner.in_loop(lambda: None)
+    with pytest.raises(SystemExit, match="from within"):
+        runner.runner.vital.check()
+
+
+@pytest.mark.parametrize("error", [MemoryError, ValueError])
+def test_only_what_asyncio_may_have_forgotten_ends_the_worker(runner: Runner, error: type[Exception]) -> None:
+    def fails() -> None:
+        raise error
+
+    runner.runner.loop.call_soon_threadsafe(fails)
+    runner.in_loop(lambda: None)
+    assert type(runner.runner.vital.failure) is (error if error is MemoryError else type(None))

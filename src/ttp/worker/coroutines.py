@@ -1,7 +1,6 @@
 """Run jobs' rows as coroutines."""
 
 import asyncio
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -11,6 +10,7 @@ from ttp.native import Slice
 from ttp.worker.deadlines import Deadlines
 from ttp.worker.job import Job, end_slice
 from ttp.worker.slice_task import SliceTask
+from ttp.worker.vital import Vital
 
 
 class AsyncRunner:
@@ -21,6 +21,7 @@ class AsyncRunner:
 
     Attributes:
         ended: called in the loop's thread with each job whose last slice has ended.
+        vital: notes what fails in the loop, where no handler is to blame.
     """
 
     def __init__(self, concurrency: int) -> None:
@@ -30,9 +31,11 @@ class AsyncRunner:
         self._running: dict[SliceTask, asyncio.Task[None]] = {}
         self._waits: set[str] = set()  # tasks whose last row has waited
         self._trying = False  # some rows have just begun, and nobody knows yet whether they wait
+        self.vital = Vital()
         self.loop = asyncio.new_event_loop()
+        self.loop.set_exception_handler(self._callback_failed)
         self._deadlines = Deadlines(self.loop)
-        self._thread = threading.Thread(target=self.loop.run_forever, name="ttp-async", daemon=True)
+        self._thread = self.vital.thread("ttp-async", self._work)
         self._thread.start()
 
     def start(self, job: Job) -> None:
@@ -58,13 +61,27 @@ class AsyncRunner:
         self._thread.join()
         self.loop.close()
 
+    def _work(self) -> None:
+        stopped = False
+        while not stopped:
+            with self.vital:  # after a failure there is still the app's lifespan to end
+                self.loop.run_forever()
+                stopped = True
+
+    def _callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """asyncio without memory forgets who waited for whom: some task may never go on."""
+        if "handle" in context and isinstance(error := context.get("exception"), MemoryError):
+            self.vital.failure = self.vital.failure or error
+        loop.default_exception_handler(context)
+
     def _give_back(self) -> None:
         for running in self._running:
             running.give_back()
 
     def _add(self, parts: list[Slice]) -> None:
-        self._waiting.extend(parts)
-        self._fill()
+        with self.vital:
+            self._waiting.extend(parts)
+            self._fill()
 
     def _fill(self) -> None:
         while self._waiting:
@@ -97,9 +114,8 @@ class AsyncRunner:
         part = running.part
         job: Job = part.state
         job.started = job.started or time.monotonic()
-        try:
+        with self.vital:
             await running.run()
-        finally:
             del self._running[running]
             if not running.waited:
                 self._waits.discard(job.handler.name)

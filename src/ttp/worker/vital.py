@@ -2,26 +2,36 @@
 
 import threading
 from collections.abc import Callable
+from types import TracebackType
 
 
 class Vital:
     """Where one of them fails, the worker ends: others run what it had in hand, which else it would hold for ever.
 
+    As a context manager it notes what fails inside, and goes on behind it.
+
     Attributes:
-        failure: of the thread that failed first.
+        failure: the first.
     """
 
     def __init__(self) -> None:
         self.failure: BaseException | None = None
 
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> bool:
+        self.failure = self.failure or error
+        return True
+
     def thread(self, name: str, work: Callable[[], None]) -> threading.Thread:
         """A thread that is not started yet."""
 
         def run() -> None:
-            try:
+            with self:
                 work()
-            except BaseException as error:
-                self.failure = self.failure or error
 
         return threading.Thread(target=run, name=name, daemon=True)
 

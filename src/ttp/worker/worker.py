@@ -91,7 +91,7 @@ class Worker:
         self._queues = list(queues)
         self._reading = Reading(self._queues, gates(handlers, queues))
         self._overdue = overdue
-        self._closed, self._vital = threading.Event(), Vital()
+        self._closed, self._vital = threading.Event(), Vital() if coroutines is None else coroutines.vital
         self._hand = Hand(Joiner(clock, patient=not settings.burst))
         self._stopping = False
         self._give_up_at = math.inf  # when a stopped worker waits no longer for a server

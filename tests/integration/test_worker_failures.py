@@ -1,0 +1,65 @@
+"""A worker one of whose own threads fails: it ends with what failed, and another runs what it had in hand."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+import ttp
+from real_server import Server
+from ttp.worker import runners
+from ttp.worker.commits import Committer
+
+
+def first_time_without_memory(call: Callable[..., Any]) -> Callable[..., Any]:
+    """The call, which fails when it is first tried."""
+    failures = [MemoryError("the first time")]
+
+    def fails_first(*arguments: Any, **named: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return call(*arguments, **named)
+
+    return fails_first
+
+
+@pytest.mark.parametrize(
+    ("owner", "name"), [(Committer, "answer"), (runners, "run_slices")], ids=["committer", "handlers"]
+)
+def test_a_thread_without_memory(app: ttp.App, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
+    task = app.task(name="square")(lambda n: n * n)
+    handle = task.submit(3)
+    monkeypatch.setattr(owner, name, first_time_without_memory(getattr(owner, name)))
+    with pytest.raises(MemoryError, match="the first time"):
+        ttp.WorkerPool(app, threads=2).run(burst=True)
+    ttp.WorkerPool(app, threads=2, lease=0.1).run(burst=True)
+    assert handle.result(10) == 9
+
+
+def test_an_event_loop_that_is_told_to_exit(server: Server) -> None:
+    ended: list[str] = []
+    exits = [sys.exit]
+
+    @asynccontextmanager
+    async def lifespan() -> AsyncIterator[str]:
+        yield "resource"
+        ended.append("resource")
+
+    with ttp.App("plant", server.url, lifespan=lifespan) as app:
+
+        @app.task
+        async def square(n: int) -> int:
+            if exits:
+                asyncio.get_running_loop().call_soon(exits.pop(), "not its to say")
+                await asyncio.Event().wait()
+            return n * n
+
+        handle = square.submit(3)
+        with pytest.raises(SystemExit, match="not its to say"):
+            ttp.WorkerPool(app).run(burst=True)
+        assert ended == ["resource"]
+        ttp.WorkerPool(app, lease=0.1).run(burst=True)
+        assert handle.result(10) == 9
