@@ -69,7 +69,7 @@ class AsyncRunner:
                 stopped = True
 
     def _callback_failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """asyncio without memory forgets who waited for whom: some task may never go on."""
+        """When asyncio has no memory it forgets who waited for whom: some task may never go on."""
         if "handle" in context and isinstance(error := context.get("exception"), MemoryError):
             self.vital.failure = self.vital.failure or error
         loop.default_exception_handler(context)
