@@ -1,17 +1,7 @@
 """The mutants: what is taken out of the shipped source, and the test that notices."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """A guard of a file below src/ttp, what stands in its place, and the test that notices."""
-
-    file: str
-    guard: str
-    instead: str
-    test: str
-
+import mutants_memory
+from mutant import Mutant
 
 _LUA = "coordination/scripts/"
 _SUBMIT = "tests/integration/test_scripts.py::TestSubmit::"
@@ -374,4 +364,5 @@ MUTANTS = [
             ),
         ]
     ),
+    *mutants_memory.MUTANTS,
 ]

@@ -2,28 +2,21 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
 
 import ttp
+from failing_first import failing_first
 from real_server import Server
 from ttp.worker import runners
 from ttp.worker.commits import Committer
+from ttp.worker.line import Line
+from ttp.worker.watchdog import Watchdog
 
-
-def first_time_without_memory(call: Callable[..., Any]) -> Callable[..., Any]:
-    """The call, which fails when it is first tried."""
-    failures = [MemoryError("the first time")]
-
-    def fails_first(*arguments: Any, **named: Any) -> Any:
-        if failures:
-            raise failures.pop()
-        return call(*arguments, **named)
-
-    return fails_first
+pytestmark = pytest.mark.timeout(30)  # a worker that does not notice never ends
 
 
 @pytest.mark.parametrize(
@@ -32,11 +25,32 @@ def first_time_without_memory(call: Callable[..., Any]) -> Callable[..., Any]:
 def test_a_thread_without_memory(app: ttp.App, monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
     task = app.task(name="square")(lambda n: n * n)
     handle = task.submit(3)
-    monkeypatch.setattr(owner, name, first_time_without_memory(getattr(owner, name)))
+    monkeypatch.setattr(owner, name, failing_first(getattr(owner, name)))
     with pytest.raises(MemoryError, match="the first time"):
         ttp.WorkerPool(app, threads=2).run(burst=True)
     ttp.WorkerPool(app, threads=2, lease=0.1).run(burst=True)
     assert handle.result(10) == 9
+
+
+def test_a_committer_without_memory_for_a_frame_that_runs_alone(
+    any_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ttp.App("plant", any_server.url) as app:
+        task = app.task(name="square")(lambda n: n * n)
+        handle = task.submit(3)
+        for _ in range(2):  # what one worker fails over, the next runs alone
+            monkeypatch.setattr(Line, "call_many", failing_first(Line.call_many, thread="ttp-committer"))
+            with pytest.raises(MemoryError, match="the first time"):
+                ttp.WorkerPool(app, threads=2, lease=0.1).run(burst=True)
+        ttp.WorkerPool(app, threads=2, lease=0.1).run(burst=True)
+        assert handle.result(10) == 9
+
+
+def test_an_idle_worker_whose_watchdog_has_no_memory(app: ttp.App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.task(name="idle")(lambda: None)
+    monkeypatch.setattr(Watchdog, "_work", failing_first(Watchdog._work))
+    with pytest.raises(MemoryError, match="the first time"):
+        ttp.WorkerPool(app).run()
 
 
 def test_an_event_loop_that_is_told_to_exit(server: Server) -> None:

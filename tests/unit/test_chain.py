@@ -2,10 +2,13 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from failing_first import failing_first
 from ttp.producer.chain import Chain
+from ttp.producer.window import ResendWindow
 
 
 class Frame:
@@ -157,3 +160,19 @@ def test_a_chain_stays_full_for_those_behind_the_refused_frame() -> None:
     chain.answer("OK", 1)
     assert told_of(chain) == [1]
     assert not chain.full
+
+
+def test_a_frame_that_cannot_be_kept_is_accepted_by_the_next_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ResendWindow, "keep", failing_first(ResendWindow.keep))
+    chain = Chain("c")
+    chain.push(made(1))
+    chain.sendable(8)
+    with pytest.raises(MemoryError):
+        chain.answer("OK", 1)
+    assert not chain.accepted
+    assert len(chain) == 1
+    chain.disconnected()
+    chain.sendable(8)
+    chain.answer("NO", 1)
+    assert told_of(chain) == [1]
+    assert len(chain) == 0

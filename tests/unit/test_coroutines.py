@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from failing_first import failing_first
 from ttp.coordination.commands import Entry
 from ttp.coordination.keys import Keys
 from ttp.native import FrameView, encode_frame, encode_row, scope, unpack
@@ -32,13 +33,17 @@ class Runner:
         self.runner.ended = self._ended
         self._over: dict[int, threading.Event] = {}
 
-    def start(self, count: int, function: Callable[..., Any], timeout: float | None = None) -> Job:
-        """Begin a job of numbered tasks."""
+    def start(
+        self, count: int, function: Callable[..., Any], timeout: float | None = None, *, stopped: bool = False
+    ) -> Job:
+        """Begin a job of numbered tasks, or one that was stopped before it began."""
         rows = [encode_row([n]) for n in range(count)]
         view = FrameView(encode_frame(rows, name="t", queue="q", fid=7, producer=bytes(12), flags=1))
         handler = Handler("t", "q", function, "async", RetryPolicy(max_attempts=1), timeout, 60.0)
         entry = Entry("s", "1-7", count, view.data, 1)
         job = Job(entry, view, handler, Keys("a", "q"), clock=Clock(), rng=Random(1), state=None)
+        if stopped:
+            job.stop()
         self._over[id(job)] = threading.Event()
         self.runner.start(job)
         return job
@@ -181,8 +186,9 @@ def test_what_runs_and_what_waits_goes_back_when_grace_is_over(runner: Runner) -
     assert [(placement.kind, placement.tasks) for placement in drafted.placements] == [("ready", 10)]
 
 
-def test_what_fails_beside_the_handlers_is_noted_and_the_loop_goes_on(runner: Runner) -> None:
-    failure = MemoryError()
+@pytest.mark.parametrize("stopped", [False, True], ids=["after a row", "with no row to run"])
+def test_what_fails_beside_the_handlers_is_noted_and_the_loop_goes_on(runner: Runner, stopped: bool) -> None:
+    failure = RuntimeError("no handler's")
 
     def ended(_: Job) -> None:
         raise failure
@@ -190,11 +196,28 @@ def test_what_fails_beside_the_handlers_is_noted_and_the_loop_goes_on(runner: Ru
     async def handler(n: int) -> None: ...
 
     runner.runner.ended = ended
-    runner.start(1, handler)
+    runner.start(1, handler, stopped=stopped)
     runner.in_loop(lambda: None)  # all that the job is has happened before
     assert runner.runner.vital.failure is failure
 
 
+def test_a_row_that_waits_is_not_to_blame_for_what_fails_then(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = asyncio.Event()
+    begins = runner.runner._begin
+
+    async def wait(n: int) -> None:
+        monkeypatch.setattr(runner.runner, "_begin", failing_first(begins))
+        await go_on.wait()
+
+    job = runner.start(2, wait)
+    runner.in_loop(lambda: None)
+    assert job.failures == {}
+    with pytest.raises(MemoryError):
+        runner.runner.vital.check()
+    runner.in_loop(go_on.set)
+
+
+@pytest.mark.timeout(20)
 def test_a_callback_that_ends_the_loop_is_noted_and_the_loop_goes_on(runner: Runner) -> None:
     runner.runner.loop.call_soon_threadsafe(sys.exit, "from within")
     runner.in_loop(lambda: None)
@@ -210,3 +233,15 @@ def test_only_what_asyncio_may_have_forgotten_ends_the_worker(runner: Runner, er
     runner.runner.loop.call_soon_threadsafe(fails)
     runner.in_loop(lambda: None)
     assert type(runner.runner.vital.failure) is (error if error is MemoryError else type(None))
+
+
+def test_what_fails_in_a_task_of_the_handlers_own_is_not_noted(
+    runner: Runner, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fails() -> None:
+        raise MemoryError
+
+    runner.in_loop(lambda: asyncio.ensure_future(fails()))
+    runner.in_loop(lambda: None)
+    assert "never retrieved" in caplog.text
+    assert runner.runner.vital.failure is None

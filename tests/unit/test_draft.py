@@ -1,5 +1,6 @@
 """What a commit says: every row ends in exactly one place."""
 
+import threading
 from itertools import pairwise
 from random import Random
 
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ttp.coordination.commands import Entry
+from ttp.coordination.connection import Connection
 from ttp.coordination.keys import Keys
-from ttp.errors import Reject, RetryAfter, SerializationError
+from ttp.errors import Reject, RetryAfter, SerializationError, ServerUnavailable
 from ttp.native import FrameView, encode_frame, encode_row, unpack
 from ttp.policy import Clock, RetryPolicy
 from ttp.worker.commits import Committer
@@ -17,8 +19,10 @@ from ttp.worker.draft import Draft, command, draft
 from ttp.worker.handler import Handler
 from ttp.worker.inbox import Inbox
 from ttp.worker.job import Job
+from ttp.worker.line import Line
 from ttp.worker.scoreboard import Layout, Scoreboard
 from ttp.worker.stats import Stats
+from ttp.worker.vital import Vital
 
 NOW = 1_700_000_000_000
 POLICY = RetryPolicy(max_attempts=3, base_delay=10.0)
@@ -246,3 +250,42 @@ def test_a_job_whose_last_commit_is_drafted_is_not_split() -> None:
     assert say
     committer.replace(job)  # would ask the silent line, had it anything to say
     assert not job.over
+
+
+def failing_line(error: Exception) -> Line:
+    """Of a worker that ends: it tries once."""
+
+    def open_connection(_: float) -> Connection:
+        raise error
+
+    closed = threading.Event()
+    closed.set()
+    return Line(open_connection, closed)
+
+
+def test_a_job_that_is_given_back_in_vain_is_left_to_others() -> None:
+    left: list[Job] = []
+    line = failing_line(ServerUnavailable("gone"))
+    committer, vital = Committer(line, "me", Clock(), new_stats(), left.append), Vital()
+    jobs = [job_of(3), job_of(3)]
+    for job in jobs:
+        job.cut_into(1)
+    committer.give_back(jobs, patience=0.1)
+    assert left == jobs
+    assert all(job.over and all(part.halted for part in job.slices) for job in jobs)
+    committer.start(vital)
+    committer.put(jobs[0])  # its handler has ended
+    committer.close()
+    vital.check()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), ServerUnavailable("gone")])
+def test_a_commit_that_fails_lets_go_of_its_jobs(error: Exception) -> None:
+    committer = Committer(failing_line(error), "me", Clock(), new_stats(), lambda _: None)
+    jobs = [job_of(3), job_of(3)]
+    for job in jobs:
+        run(job, {})
+        committer.put(job)
+    committer.start(Vital())
+    committer.close()
+    assert not any(job.lock.locked() for job in jobs)

@@ -3,6 +3,8 @@
 import threading
 from types import SimpleNamespace
 
+import pytest
+
 from ttp.producer.lead import Lead
 
 LONG = 30.0
@@ -85,4 +87,22 @@ def test_who_waits_in_vain_leaves_without_a_trace() -> None:
     lead = Lead()
     with lead:
         assert not lead.take_or_follow(awaited(), 0.001)
+        assert not lead._followers
+
+
+@pytest.mark.parametrize("nth", [1, 2])
+def test_who_fails_to_wait_leaves_without_a_trace(nth: int) -> None:
+    class Awaited:
+        looks = 0
+
+        @property
+        def outcome(self) -> None:
+            self.looks += 1
+            if self.looks == nth:
+                raise MemoryError
+
+    lead = Lead()
+    with lead:
+        with pytest.raises(MemoryError):
+            lead.take_or_follow(Awaited(), LONG)  # type: ignore[arg-type]
         assert not lead._followers

@@ -1,7 +1,8 @@
 """The mutants' table stays in step with the source: each guard is there once, and each test exists."""
 
 import pytest
-from mutant_list import MUTANTS, Mutant
+from mutant import Mutant
+from mutant_list import MUTANTS
 from mutants import ROOT
 
 

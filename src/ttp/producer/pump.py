@@ -104,6 +104,13 @@ class Pump:
             self.broken(ServerUnavailable(f"{type(error).__name__} in the midst of an exchange"))
             raise
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is on its way: to a chain, to the server, or to those who wait for it."""
+        flight = self.flight
+        waiting = self._taken is not None or bool(flight.unanswered) or bool(flight.accepted)
+        return waiting or any(map(len, flight.chains.values()))
+
     def _watch(self, now: float) -> None:
         """Ask the server now and then whether it still has what it accepted; give up one that says nothing."""
         if self.flight.silence(now) > SILENCE:
@@ -152,9 +159,12 @@ class Pump:
 
     def _settle_accepted(self) -> None:
         accepted = self.flight.accepted
-        while accepted:
-            self._count(accepted[0])
-            self.settle(accepted.popleft(), outcome=True)
+        try:
+            while accepted:
+                self._count(accepted[0])
+                self.settle(accepted.popleft(), outcome=True)
+        finally:
+            self.lead.settled()
         window = self.flight.window
         if window.lost:
             log.error("the server has lost %d accepted tasks, more than the resend window holds", window.lost)
@@ -163,7 +173,6 @@ class Pump:
         if window and not self.watching:
             self.watching = True
             self._outbox.wake()
-        self.lead.settled()
 
     def _count(self, frame: FrameWriter) -> None:
         if kept(frame):

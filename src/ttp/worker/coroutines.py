@@ -125,10 +125,11 @@ class AsyncRunner:
             self._fill()
 
     def _row_waits(self, running: SliceTask) -> None:
-        self._waits.add(running.part.state.handler.name)
-        self._trying = False
-        self._put_back(running.part, running.part.next)
-        self._fill()
+        with self.vital:  # the row is not to blame
+            self._waits.add(running.part.state.handler.name)
+            self._trying = False
+            self._put_back(running.part, running.part.next)
+            self._fill()
 
     def _end(self, job: Job) -> None:
         if end_slice(job):
