@@ -205,6 +205,20 @@ def test_what_is_left_is_sent_at_exit(server: Server) -> None:
         assert queue_stats(app).accepted == 10_000
 
 
+def test_what_is_left_is_sent_at_exit_though_nothing_was_connected_before(server: Server) -> None:
+    program = """
+        import ttp
+        from ttp.producer.flusher import Flusher
+        Flusher._run = lambda flusher: None  # it does not get its turn any more
+        app = ttp.App("plant")
+        app.remote("any").emit(1)
+    """
+    environment = os.environ | {"TTP_URL": server.url, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=environment, check=True)
+    with ttp.App("plant", server.url) as app:
+        assert queue_stats(app).accepted == 1
+
+
 def test_close_says_what_was_not_accepted(tmp_path: os.PathLike[str], caplog: pytest.LogCaptureFixture) -> None:
     app = ttp.App("plant", f"unix://{tmp_path}/nothing")
     app.remote("any").emit(1)

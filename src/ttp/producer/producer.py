@@ -224,8 +224,8 @@ class Producer:
                     chain = self._flight.chain(frame.route, emitted=False)
                     room = len(chain) < MOST_PUSHED
                     if room:
-                        self.counts.submitted += len(frame)
                         chain.push(frame)
+                        self.counts.submitted += len(frame)
                     if self._link.connection is not None or not room:
                         self._pump.turn(None if room else deadline)
                 except ServerUnavailable as error:
@@ -337,6 +337,9 @@ class Producer:
     def _attend(self) -> None:
         if self.outbox.attended:
             return
+        # redis-py needs it. Where that is first imported at exit, to send what is left, this could be no more.
+        import concurrent.futures.thread  # noqa: F401, PLC0415
+
         if self._keeper is not None:
             with self._io:
                 self._keeper.open()
