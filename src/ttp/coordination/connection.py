@@ -212,9 +212,15 @@ class Connection:
         if not self._arrived(limit):
             raise self._closed_by(TimeoutError(f"no reply within {limit:.2g} s"))
         try:
-            reply = raw.read_response()
+            # As redis-py's connection reads, which words what it might have to say of an error each time.
+            reply = raw._parser.read_response()  # noqa: SLF001
         except Exception as error:
             reply = self._judge(error)
+        except BaseException:  # in the midst of a reply, perhaps
+            self.close()
+            raise
+        if isinstance(reply, Exception):
+            reply = self._judge(reply)
         self._awaited -= 1
         return reply
 

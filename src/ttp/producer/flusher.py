@@ -1,5 +1,6 @@
 """The thread that sends what nobody else sends, and watches over the server while it might lose something."""
 
+import contextlib
 import logging
 import threading
 import time
@@ -22,7 +23,6 @@ class Flusher:
         self._outbox = outbox
         self._pump = pump
         self._closing = False
-        self._send_at = 0.0  # when partial frames may be sent again
         self._thread = threading.Thread(target=self._run, name="ttp-flusher", daemon=True)
         self._thread.start()
 
@@ -36,6 +36,7 @@ class Flusher:
             self._thread.join(timeout)
 
     def _run(self) -> None:
+        _sleep_precisely()
         trouble: Exception | None = None
         while not self._closing:
             try:
@@ -49,12 +50,10 @@ class Flusher:
                 trouble = error
 
     def _wait_and_send(self) -> None:
-        self._outbox.wait(self._pause())
+        woken = self._outbox.wait(self._pause())
         if self._closing:
             return
-        if (early := self._send_at - time.monotonic()) > 0 and not self._in_haste():
-            time.sleep(early)
-        self._send_at = time.monotonic() + self._pump.spacing
+        hasty = self._in_haste()
         with self._pump.lead:
             if self._closing:
                 return
@@ -63,6 +62,8 @@ class Flusher:
             except ServerUnavailable as error:
                 log.debug("not sent now: %s", error)
             self._pump.watching = bool(self._pump.flight.window)
+        if woken and not hasty:
+            time.sleep(self._pump.spacing)  # meanwhile frames fill, and nothing that is emitted wakes anybody
 
     def _turn(self) -> None:
         link, flight = self._pump.link, self._pump.flight
@@ -78,7 +79,7 @@ class Flusher:
 
     def _pause(self) -> float:
         link, flight = self._pump.link, self._pump.flight
-        busy = bool(flight.unanswered) or any(map(len, flight.chains.values()))
+        busy = self._pump.busy
         if link.connection is None:
             busy = busy or self._pump.watching
             return max(IDLE_DRAIN, link.retry_at - time.monotonic()) if busy else NOTHING_TO_DO
@@ -90,3 +91,10 @@ class Flusher:
         """Whether somebody's event loop waits for replies, or the disk for what is behind them."""
         flight = self._pump.flight
         return not flight.full_until and (any(self._pump.awaiting.values()) or any(map(len, flight.stored)))
+
+
+def _sleep_precisely() -> None:
+    """Let this thread's sleeps end when they should. Linux else adds up to 50 µs, for fewer wake-ups."""
+    slack = f"/proc/{threading.get_native_id()}/timerslack_ns"
+    with contextlib.suppress(OSError, MemoryError), open(slack, "w") as file:  # noqa: PTH123 - pathlib is not loaded early
+        file.write("1")

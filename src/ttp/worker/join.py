@@ -89,7 +89,7 @@ class Joiner:
             idle: nothing else is to be run: then a join that is due takes what each further read brings, until
                 one brings nothing for it. So a backlog arrives in large batches.
         """
-        return bool(self._full) or (bool(self._joins) and self._due(idle) is not None)
+        return bool(self._full) or self._due(idle) is not None
 
     def take(self, *, idle: bool) -> "list[Job]":
         """The frames of the next call; none if none is to be made now."""
@@ -99,6 +99,8 @@ class Joiner:
         return [] if key is None else self._joins.pop(key).jobs
 
     def _due(self, idle: bool) -> Any:
+        if not self._joins:  # as for most workers, each time
+            return None
         now = self._clock.monotonic()
         due = (key for key, join in self._joins.items() if join.due <= now and not (join.growing and idle))
         return next(due, None)
