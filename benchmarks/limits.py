@@ -22,7 +22,7 @@ def _small_frames(run: Run) -> str:
     row = next(row for row in run["latency"]["native"] if row["rate"] == 10_000)
     busy = row["frames"] * sum(row["us_per_frame"].values()) / 1e6 if "frames" in row else 0.0
     frames = (
-        f"; at 10,000/s {row['frames']:,.0f} frames a second, each with what came in 0.4 ms, keep"
+        f"; at 10,000/s {row['frames']:,.0f} frames a second, each with what came since the one before, keep"
         f" {busy:.1f} of {run['environment']['cores']} cores busy ([by process](#latency-at-held-rates)), and what one"
         " process is held up by, the others catch up with"
         if busy

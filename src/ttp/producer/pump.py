@@ -28,7 +28,7 @@ log = logging.getLogger("ttp.producer")
 
 WATCH = 1.0  # seconds between two questions whether the server still has what it accepted
 SILENCE = 10.0  # seconds without a reply after which the connection is given up, though nobody waits
-SPACING = 0.0004  # seconds between two sendings of partial frames: under load they fill meanwhile
+SPACING = 0.0003  # seconds from one sending of partial frames to the next: under load they fill meanwhile
 BACKLOG = 3  # frames in the stream from which on the spacing grows: more small ones would only wait there
 LONGEST_SPACING = 0.003
 
