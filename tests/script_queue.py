@@ -77,8 +77,12 @@ class Queue:
         )
         return commands.commit_reply(reply)
 
-    def claim(self, source: str, dead: str, consumer: str = "worker-2", *, crashed: bool = True) -> list[Entry]:
-        command = commands.claim(self.keys, source=source, dead=dead, consumer=consumer, crashed=crashed, limit=10)
+    def claim(
+        self, source: str, dead: str, consumer: str = "worker-2", *, crashed: bool = True, beat: int | None = None
+    ) -> list[Entry]:
+        command = commands.claim(
+            self.keys, source=source, dead=dead, consumer=consumer, crashed=crashed, limit=10, beat=beat
+        )
         return commands.claim_reply(source, self.run(command))
 
     def tick(self, offset_ms: int = 0) -> tuple[int, int | None]:

@@ -148,6 +148,12 @@ MUTANTS = [
         _CLAIM + "test_a_consumer_is_forgotten_only_when_it_has_nothing_anywhere",
     ),
     Mutant(
+        _LUA + "claim.lua",
+        "if ARGV[5] ~= '' and (redis.call('HGET', KEYS[2], from) or '0') ~= ARGV[5] then return out end",
+        "",
+        _CLAIM + "test_a_worker_that_has_beaten_since_it_was_judged_keeps_its_own",
+    ),
+    Mutant(
         _LUA + "bury.lua",
         "if redis.call('XDEL', KEYS[1], ARGV[1]) == 0 then return {'GONE', ''} end",
         "redis.call('XDEL', KEYS[1], ARGV[1])",
@@ -289,6 +295,12 @@ MUTANTS = [
     ),
     Mutant("worker/observer.py", "if name == me:", "if False:", _OBSERVER + "test_oneself_is_never_judged"),
     Mutant(
+        "worker/recovery.py",
+        "self._orphans = {\n",
+        "self._orphans |= {\n",
+        "tests/unit/test_recovery.py::test_who_has_come_back_keeps_what_it_has",
+    ),
+    Mutant(
         "worker/commits.py",
         "if job.over or job.drafted:",
         "if job.over:",
@@ -353,7 +365,7 @@ MUTANTS = [
                 "self._unsent.extendleft(commit for commit in reversed(self._sent) if commit is not None)",
                 "pass",
             ),
-            ("worker/recovery.py", "self._orphans.pop(name, None)", "pass"),
+            ("worker/recovery.py", "orphans.pop(name, None)", "pass"),
             ("worker/recovery.py", "reply, deliveries))", "reply))"),
             ("worker/job.py", " and (entry.stream == keys.held or not view.crashes)", ""),
             ("worker/worker.py", "ours = self._committer.hold(job)", "ours = True"),

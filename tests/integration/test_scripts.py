@@ -143,6 +143,18 @@ class TestClaim:
         reply = queue.run(commands.pending(entry.stream, "worker-1"))
         assert commands.pending_deliveries(reply) == {entry.id: 2}
 
+    def test_a_worker_that_has_beaten_since_it_was_judged_keeps_its_own(self, queue: Queue) -> None:
+        entry = queue.deliver("worker-1")
+        beat, _ = queue.tick()
+        assert queue.claim(entry.stream, "worker-1", beat=beat - 1) == []
+        assert queue.pending(entry.stream, "worker-1") == [entry.id]
+        assert [claimed.id for claimed in queue.claim(entry.stream, "worker-1", beat=beat)] == [entry.id]
+
+    def test_a_worker_that_never_beat_is_judged_by_that(self, queue: Queue) -> None:
+        entry = queue.deliver("worker-1")
+        assert queue.claim(entry.stream, "worker-1", beat=1) == []
+        assert [claimed.id for claimed in queue.claim(entry.stream, "worker-1", beat=0)] == [entry.id]
+
     def test_out_of_memory_it_passes(self, queue: Queue, full_memory: Callable[[], None]) -> None:
         entry = queue.deliver("worker-1")
         full_memory()

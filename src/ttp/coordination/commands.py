@@ -295,13 +295,18 @@ def unblock(client_id: int) -> Command:
     return ("CLIENT", "UNBLOCK", client_id)
 
 
-def claim(keys: Keys, *, source: str, dead: str, consumer: str, crashed: bool, limit: int) -> Command:
+def claim(
+    keys: Keys, *, source: str, dead: str, consumer: str, crashed: bool, limit: int, beat: int | None = None
+) -> Command:
     """Take over entries of a stream from a dead or stalled consumer. It is forgotten once it has none in any stream.
 
     With ``dead == consumer`` a worker that has nothing left signs off.
+
+    Args:
+        beat: its heartbeat when it was judged; if that has moved since, nothing is taken.
     """
     names = (source, keys.workers, *keys.streams, keys.held)
-    return evalsha(CLAIM, names, (dead, consumer, int(crashed), limit))
+    return evalsha(CLAIM, names, (dead, consumer, int(crashed), limit, "" if beat is None else beat))
 
 
 def claim_reply(stream: str, reply: Any) -> list[Entry]:

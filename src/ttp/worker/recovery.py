@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ttp.coordination import commands
 from ttp.coordination.commands import Entry
@@ -14,6 +15,14 @@ from ttp.worker.stats import Stats
 from ttp.worker.wire import Wire
 
 log = logging.getLogger("ttp.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Orphan:
+    """A worker whose frames are to be taken over, and its beats when it was judged, by queue."""
+
+    crashed: bool
+    beats: Mapping[Keys, int]
 
 
 class Recovery:
@@ -44,33 +53,48 @@ class Recovery:
         self._consumer = consumer
         self._streams = streams
         self._receive = receive
-        self._orphans: dict[str, bool] = {}  # consumer → it crashed
+        self._orphans: dict[str, Orphan] = {}  # by consumer
 
     @property
     def due(self) -> bool:
         """Some worker's frames are to be taken over."""
         return bool(self._orphans)
 
-    def note(self, dead: Sequence[str], stalled: Sequence[str]) -> None:
-        """These consumers' frames are to be taken over; only the dead crashed (watchdog's thread)."""
-        for name in dead:
-            self._orphans[name] = True
-        for name in stalled:
-            self._orphans.setdefault(name, False)
+    def note(self, dead: Sequence[str], stalled: Sequence[str], beats: Mapping[Keys, Mapping[str, int]]) -> None:
+        """These consumers' frames are to be taken over; only the dead crashed (watchdog's thread).
+
+        Whoever is not among them any more has come back.
+
+        Args:
+            beats: of all consumers, by queue.
+        """
+        self._orphans = {
+            name: Orphan(name in dead, {keys: seen.get(name, 0) for keys, seen in beats.items()})
+            for name in (*dead, *stalled)
+        }
 
     def claim_one(self) -> None:
         """Take over one frame of a dead or stalled worker."""
         self._wire.settle()
-        name, crashed = next(iter(self._orphans.items()))
-        for stream, keys in self._streams.items():
-            say = commands.claim(keys, source=stream, dead=name, consumer=self._consumer, crashed=crashed, limit=1)
-            entries = commands.claim_reply(stream, self._wire.connection.call(*say))
-            if entries:
-                self._stats.slot.event("reclaimed", sum(entry.tasks for entry in entries))
-                log.warning("took frame %s over from %s", entries[0].id, name)
-                self._receive(entries)
-                return
-        self._orphans.pop(name, None)
+        orphans = self._orphans  # others may take its place meanwhile
+        for name, orphan in list(orphans.items())[:1]:
+            for stream, keys in self._streams.items():
+                say = commands.claim(
+                    keys,
+                    source=stream,
+                    dead=name,
+                    consumer=self._consumer,
+                    crashed=orphan.crashed,
+                    limit=1,
+                    beat=orphan.beats[keys],
+                )
+                entries = commands.claim_reply(stream, self._wire.connection.call(*say))
+                if entries:
+                    self._stats.slot.event("reclaimed", sum(entry.tasks for entry in entries))
+                    log.warning("took frame %s over from %s", entries[0].id, name)
+                    self._receive(entries)
+                    return
+            orphans.pop(name, None)
 
     def adopt(self) -> None:
         """Take up deliveries whose reply was lost: pending for this consumer, and not in hand."""

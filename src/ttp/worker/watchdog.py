@@ -34,7 +34,7 @@ class Watchdog:
         at_once: tasks that run at the same time, by kind of handler.
         jobs: the jobs in hand, now.
         surrender: hands back frames that wait behind a slow one.
-        orphans: told the dead and the stalled consumers of each scan.
+        orphans: told the dead and the stalled consumers of each scan, and the beats of all.
         overdue: called when the grace of a stop is over.
         beat: told, a few times a second, whether the server answers.
         report: what the worker tells of itself, for the next beat.
@@ -51,7 +51,7 @@ class Watchdog:
         observer: Observer,
         jobs: Callable[[], list[Job]],
         surrender: Callable[[], None],
-        orphans: Callable[[list[str], list[str]], None],
+        orphans: Callable[[list[str], list[str], dict[Keys, dict[str, int]]], None],
         overdue: Callable[[], None],
         beat: Callable[[bool], None],
         report: Callable[[], bytes],
@@ -144,15 +144,14 @@ class Watchdog:
         """Look for workers that are dead or stalled."""
         batch = [commands.beats(keys) for keys in self._queues]
         replies = self._line.call_many([*batch, commands.client_names()], patience=SCAN)
-        beats: dict[str, int] = {}
-        for reply in replies[:-1]:
-            beats |= commands.beats_reply(reply)
+        seen = {keys: commands.beats_reply(reply) for keys, reply in zip(self._queues, replies, strict=False)}
+        beats = {name: beat for each in seen.values() for name, beat in each.items()}
         now = self._clock.monotonic()
         if self._line.generation != self._generation:
             self._generation = self._line.generation
             self._observer.connected(now)
         dead, stalled = self._observer.scan(now, beats, commands.client_names_reply(replies[-1]), self._consumer)
-        self._orphans(dead, stalled)
+        self._orphans(dead, stalled, seen)
 
     def _look(self, now: float) -> None:
         """Split slow frames, interrupt late tasks."""
