@@ -10,7 +10,7 @@ from ttp.coordination import commands
 from ttp.coordination.commands import Command
 from ttp.coordination.keys import Keys
 from ttp.coordination.replies import ReplyError
-from ttp.coordination.scripts import COMMIT, SUBMIT
+from ttp.coordination.scripts import CLAIM, COMMIT, SUBMIT
 from ttp.native import DEAD, DONE, FrameView
 from ttp.results import FrameResults
 
@@ -44,6 +44,7 @@ class Oracle:
         self.pushed: dict[tuple[bytes, int], list[int]] = {}
         self.stats: Counter[str] = Counter()
         self.deaths: Counter[int] = Counter()  # number → workers that died over it
+        self._died_over: dict[str, int] = {}  # consumer → number
         self._kept: set[int] = set()  # origins whose results are kept
         self._children: Counter[int] = Counter()
 
@@ -72,6 +73,18 @@ class Oracle:
             self.stats[f"commit {reply[0].decode()}"] += 1
             if reply[0] == b"OK":
                 self._committed(frame, arguments)
+        elif command[1] == CLAIM.sha and not int(arguments[2]) and reply:
+            self._taken_from_stalled(str(arguments[0]))
+
+    def died(self, consumer: str, number: int) -> None:
+        """This task has killed this worker."""
+        self.deaths[number] += 1
+        self._died_over[consumer] = number
+
+    def _taken_from_stalled(self, consumer: str) -> None:
+        """It had not beaten for long when it died, and so nobody sees that it is more than stalled."""
+        if (number := self._died_over.pop(consumer, None)) is not None:
+            self.deaths[number] -= 1
 
     def _submitted(self, frame: FrameView) -> None:
         self.order.setdefault((frame.producer, frame.priority), []).append(frame.fid)

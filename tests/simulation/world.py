@@ -210,12 +210,12 @@ class World:
             self.oracle.release(process.name)
             self._start(type(process))
 
-    def die(self, process: Process, number: int) -> None:
+    def die(self, process: WorkerProcess, number: int) -> None:
         """A worker dies over a task. Raises Died."""
         if not process.over:
             self.note(f"poison {number} {process.name}")
             process.die()
-            self.oracle.deaths[number] += 1
+            self.oracle.died(process.worker.consumer, number)
             self._start(WorkerProcess)
         process.check()
 
