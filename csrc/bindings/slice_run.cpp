@@ -118,6 +118,12 @@ bool failed(SliceObject* slice, Py_ssize_t row, PyObject* on_error, Outcome& out
   return true;
 }
 
+// For a handler that returned a coroutine, and so has not run: sets the Python error that says so.
+void refuse(PyObject* coroutine) {
+  const Ref unawaited(PyImport_ImportModule("ttp.native.unawaited"));
+  const Ref never(unawaited ? PyObject_CallMethod(unawaited.get(), "refuse", "O", coroutine) : nullptr);
+}
+
 // One row from begin to end. false with the Python error set if on_error raised.
 bool run_row(SliceObject* slice, Py_ssize_t row, PyObject* handler, PyObject* on_error) {
   SliceBody& body = slice->body;
@@ -129,6 +135,10 @@ bool run_row(SliceObject* slice, Py_ssize_t row, PyObject* handler, PyObject* on
   body.running.store(-1, std::memory_order_relaxed);
   clear_interrupt(body);
   Outcome outcome = Outcome::Done;
+  if (result && PyCoro_CheckExact(result.get())) {
+    refuse(result.get());
+    result = Ref();
+  }
   if (result && body.keeps_results() && !record_value(slice, row, Outcome::Done, result.get())) result = Ref();
   if (result) {
     result = Ref();

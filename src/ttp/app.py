@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, get_args, overl
 
 from ttp.coordination.keys import Keys, check_name
 from ttp.coordination.levels import Durability, check_durability
-from ttp.decorator import Decorator, TaskDecorator, returned
+from ttp.decorator import Decorator, TaskDecorator, check_retry, check_ttl, is_async, name_of, returned
+from ttp.errors import ServerRefused
 from ttp.native import TaskHandle
 from ttp.native.types import argument_converter
 from ttp.policy import CircuitBreaker, Clock, RetryPolicy
@@ -111,6 +112,8 @@ class App:
             raise ValueError(f"store_fsync must be one of {', '.join(get_args(Fsync))}, not {store_fsync!r}")
         if producer is not None and check_name("producer", producer) and on_full == "store":
             raise ValueError('on_full="store" keeps an identity in its folder: leave out producer')
+        if url:
+            _server(url)  # else the first who sends would hear that it is none
         self.name = name
         self.url = url
         self.lifespan = lifespan
@@ -118,8 +121,8 @@ class App:
         self.clock = Clock()
         self._signing = _signing(signing_key)
         self._tracing = Tracing() if tracing else None
-        self._retry = retry
-        self._result_ttl = result_ttl
+        self._retry = check_retry(retry) or RetryPolicy()
+        self._result_ttl = check_ttl(result_ttl)
         self._handlers: dict[str, Handler] = {}
         self._keys: dict[str, Keys] = {}
         self._producer_name = producer
@@ -212,12 +215,14 @@ class App:
             raise ValueError(f"max_wait must be a number of seconds, not {max_wait}")
 
         def decorate(function: Callable[[Batch[Row]], None]) -> BatchTask[P, Row]:
+            if is_async(function):
+                raise TypeError("a batch handler cannot be a coroutine function: let a plain one call asyncio.run")
             handler = Handler(
-                name=name or function.__qualname__,
+                name=name or name_of(function),
                 queue=check_name("queue", queue),
                 function=function,
                 kind="batch",
-                retry=retry or self._retry,
+                retry=check_retry(retry) or self._retry,
                 timeout=None,
                 result_ttl=self._result_ttl,
                 row=argument_converter(row) or row,
@@ -226,10 +231,11 @@ class App:
                 breaker=breaker,
                 tracing=self._tracing,
             )
-            self._add(handler)
             signature = inspect.signature(row)
             target = self._target(handler.name, queue, signature, self._result_ttl, "normal", None)
-            return BatchTask[P, Row](target, function, row)
+            task = BatchTask[P, Row](target, function, row)
+            self._add(handler)  # last: what raises leaves nothing behind
+            return task
 
         return decorate
 
@@ -360,10 +366,11 @@ class App:
     @property
     def server(self) -> "ServerTarget":
         """Where the server is; starts the embedded one if there is no URL and it does not run."""
-        from ttp.coordination.url import Target as ServerTarget  # noqa: PLC0415 - not before it is needed
-
         if url := self.url or os.environ.get("TTP_URL"):
-            return ServerTarget.parse(url)
+            try:
+                return _server(url)
+            except ValueError as error:  # that of the app was looked at before
+                raise ServerRefused(f"$TTP_URL: {error}") from None
         from ttp.coordination import embedded  # noqa: PLC0415 - only where it is used
 
         return embedded.ensure()
@@ -375,6 +382,12 @@ class App:
         connection = Connection(self.server, name=name, connect_timeout=timeout)
         connection.connect()
         return connection
+
+
+def _server(url: str) -> "ServerTarget":
+    from ttp.coordination.url import Target as ServerTarget  # noqa: PLC0415 - not before it is needed
+
+    return ServerTarget.parse(url)
 
 
 def _signing(key: "bytes | SigningKeys | None") -> "SigningKeys | None":

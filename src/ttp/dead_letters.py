@@ -61,23 +61,29 @@ class DeadLetter:
 
 def dead_letters(keys: Keys, call: Call) -> Iterator[DeadLetter]:
     """All dead tasks of a queue, oldest first, read page by page."""
-    last = "-"
+    last, made = "-", set[str]()
     while True:
         page = dead_frames.entries(call(dead_frames.page(keys, after=last, count=PAGE)))
         if not page:
             return
         for entry in page:
             last = entry.id
-            yield from _Entry(keys, call, entry).letters()
+            if entry.id not in made:
+                yield from _Entry(keys, call, entry, made).letters()
 
 
 class _Entry:
-    """One entry of the stream of dead frames; taking a task out of it replaces it."""
+    """One entry of the stream of dead frames; taking a task out of it replaces it.
 
-    def __init__(self, keys: Keys, call: Call, entry: DeadEntry) -> None:
+    Args:
+        made: takes the ids of the entries that stand for the rest, at the end of the stream.
+    """
+
+    def __init__(self, keys: Keys, call: Call, entry: DeadEntry, made: set[str]) -> None:
         self._keys = keys
         self._call = call
         self._id = entry.id
+        self._made = made
         self._records: list[list[Any]] = unpack(entry.errors)
         self.view: FrameView | None
         try:
@@ -123,6 +129,7 @@ class _Entry:
         if status != "OK":
             raise TtpError("this task is no longer dead: another retried or dropped it")
         self._id, self._rows = rest_id, rest
+        self._made.add(rest_id)
 
     def _records_of(self, rows: list[int]) -> list[list[Any]]:
         assert self.view is not None

@@ -2,14 +2,15 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from ttp.coordination.keys import check_name
 from ttp.native.types import argument_converter, converter
-from ttp.policy import CircuitBreaker, RetryPolicy
+from ttp.policy import LONGEST, CircuitBreaker, RetryPolicy
 from ttp.producer import LocalTask
 from ttp.producer.task import Target
-from ttp.task import Priority
+from ttp.task import Priority, check_priority
 from ttp.tracing import Tracing
 from ttp.worker.handler import Handler
 
@@ -79,24 +80,56 @@ class Decorator:
         result_ttl: float | None = None,
         breaker: CircuitBreaker | None = None,
     ) -> LocalTask[..., Any]:
-        ttl = self._result_ttl if result_ttl is None else result_ttl
-        if timeout is not None and timeout <= 0:
+        check_priority(priority)
+        if timeout is not None and not timeout > 0:
             raise ValueError(f"timeout must be positive, not {timeout}")
+        ttl = self._result_ttl if result_ttl is None else check_ttl(result_ttl)
         handler = Handler(
-            name=name or function.__qualname__,
+            name=name or name_of(function),
             queue=check_name("queue", queue),
             function=argument_converter(function) or function,
-            kind="async" if inspect.iscoroutinefunction(function) else "sync",
-            retry=retry or self._retry,
+            kind="async" if is_async(function) else "sync",
+            retry=check_retry(retry) or self._retry,
             timeout=timeout,
             result_ttl=ttl,
             breaker=breaker,
             tracing=self._tracing,
         )
-        self._add(handler)
         signature = inspect.signature(function)
         target = self._target(handler.name, queue, signature, ttl, priority, returned(function))
-        return LocalTask(target, function)
+        task = LocalTask(target, function)
+        self._add(handler)  # last: what raises leaves nothing behind
+        return task
+
+
+def check_retry(retry: RetryPolicy | None) -> RetryPolicy | None:
+    """Return it. TypeError if it is no policy."""
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise TypeError(f"retry must be a RetryPolicy, such as RetryPolicy(max_attempts=3), not {retry!r}")
+    return retry
+
+
+def check_ttl(result_ttl: float) -> float:
+    """Return it. ValueError if results cannot be kept for so many seconds."""
+    if not 0 <= result_ttl <= LONGEST:
+        raise ValueError(f"result_ttl must be 0 to {LONGEST:g} seconds, not {result_ttl!r}")
+    return result_ttl
+
+
+def is_async(function: Callable[..., Any]) -> bool:
+    """Whether a call gives a coroutine, as far as can be seen. TypeError if it gives a generator."""
+    kinds = function, type(function).__call__
+    if any(inspect.isgeneratorfunction(kind) or inspect.isasyncgenfunction(kind) for kind in kinds):
+        raise TypeError("a generator function cannot be a handler: nothing of it would run; return what it yields")
+    return any(map(inspect.iscoroutinefunction, kinds)) or (isinstance(function, partial) and is_async(function.func))
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    """Its name. TypeError if it has none."""
+    try:
+        return function.__qualname__
+    except AttributeError:
+        raise TypeError(f"give the task a name: {function!r} has none") from None
 
 
 def returned(function: Callable[..., Any]) -> Callable[[Any], Any] | None:

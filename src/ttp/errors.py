@@ -103,7 +103,7 @@ class RetryAfter(Exception):
 
     def __init__(self, seconds: float, reason: str = "") -> None:
         super().__init__(reason or f"retry after {seconds} s")
-        self.seconds = seconds
+        self.seconds = float(seconds)
         self.reason = reason
 
 

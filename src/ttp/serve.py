@@ -13,6 +13,7 @@ import logging
 import os
 import sys
 import traceback
+from types import ModuleType
 from typing import Any, NoReturn
 
 from ttp.app import App
@@ -66,27 +67,31 @@ def _exporter(
 ) -> contextlib.AbstractContextManager[Scoreboard]:
     from ttp.observability.sidecar import exporter  # noqa: PLC0415 - not before needed
 
-    for module in app.imports:  # their tasks are to be counted too
-        importlib.import_module(module)
     return exporter(app, address, queues=options["queues"], processes=options["processes"], log_format=log_format)
 
 
 def load_app(target: str) -> App:
-    """Import `module:app`, from the working directory too. Says what is wrong and exits with 2 if that fails."""
+    """Import `module:app`, and what it names, from the working directory too; says what is wrong, and exits with 2."""
     module_name, _, attribute = target.partition(":")
     if not module_name or not attribute:
         _refuse(f"{target!r} is not MODULE:APP (for example plant.tasks:app)")
     if (here := os.getcwd()) not in sys.path:  # noqa: PTH109 - sys.path holds strings
         sys.path.insert(0, here)
-    try:
-        module = importlib.import_module(module_name)
-    except Exception:
-        traceback.print_exc()
-        _refuse(f"cannot import {module_name!r}")
+    module = _import(module_name)
     app = getattr(module, attribute, None)
     if not isinstance(app, App):
         _refuse(f"{module_name} has no App named {attribute!r}")
+    for name in app.imports:
+        _import(name)
     return app
+
+
+def _import(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception:
+        traceback.print_exc()
+        _refuse(f"cannot import {name!r}")
 
 
 def _refuse(why: str) -> NoReturn:

@@ -9,6 +9,13 @@ Status = Literal["queued", "delayed", "done", "failed", "cancelled", "unknown"]
 PRIORITIES: dict[Priority, int] = {"high": 0, "normal": 1, "low": 2}
 
 
+def check_priority(priority: Priority) -> int:
+    """Return its number. ValueError if it is none."""
+    if priority not in PRIORITIES:
+        raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}, not {priority!r}")
+    return PRIORITIES[priority]
+
+
 @dataclass(frozen=True, slots=True)
 class TaskId:
     """Where a task was first written: queue, partition, origin frame and index in it.

@@ -161,6 +161,33 @@ def test_a_batch_says_which_rows_failed(app: ttp.App) -> None:
     assert sorted(children) == [1, 10]  # what a batch submits stays, whichever rows it says have failed
 
 
+def test_a_coroutine_that_a_batch_handler_returned_is_a_failure(app: ttp.App) -> None:
+    async def store_later() -> None: ...
+
+    @app.batch(Reading, retry=NO_RETRY)
+    def store(batch: ttp.Batch[Reading]) -> None:
+        return store_later()  # type: ignore[return-value]
+
+    store.submit_columns(**readings(3))
+    testing.drain(app)
+    reasons = [letter.reason for letter in app.dead_letters()]
+    assert len(reasons) == 3
+    assert all("TypeError: the handler returned a coroutine that nobody awaits: " in reason for reason in reasons)
+
+
+def test_numpy_times_of_single_events_are_times(app: ttp.App) -> None:
+    got: list[Any] = []
+
+    @app.batch(Reading, retry=NO_RETRY)
+    def store(batch: ttp.Batch[Reading]) -> None:
+        got.extend(batch["at"])
+
+    at = np.datetime64("2026-01-01", "D")
+    store.emit("pump", at, 1.0)
+    testing.drain(app)
+    assert got == [at]
+
+
 def test_columns_from_a_handler_commit_with_their_parent(app: ttp.App) -> None:
     total: list[float] = []
 

@@ -191,6 +191,43 @@ def test_a_fork_starts_a_producer_of_its_own(app: ttp.App) -> None:
     assert queue_stats(app).accepted == 103
 
 
+def test_what_a_process_sends_that_a_handler_forked_does_not_wait_for_its_task(app: ttp.App) -> None:
+    ran: list[str] = []
+
+    @app.task
+    def mark(who: str) -> None:
+        ran.append(who)
+
+    @app.task(retry=ttp.RetryPolicy(max_attempts=1))
+    def parent() -> None:
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                mark.submit("submitted")
+                mark.emit("emitted")
+                app.flush()
+                code = 0
+            finally:
+                os._exit(code)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        mark.emit("with the parent")
+        raise ValueError("which fails")
+
+    parent.submit()
+    testing.drain(app)
+    assert sorted(ran) == ["emitted", "submitted"]
+
+
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1, 1e17])
+def test_a_delay_that_is_none_is_refused_before_anything_is_sent(app: ttp.App, seconds: float) -> None:
+    task = app.remote("any")
+    with pytest.raises(ValueError, match="delay must be 0 to"):
+        task.options(delay=seconds)
+    task.submit(1)
+    assert queue_stats(app).accepted == 1
+
+
 def test_what_is_left_is_sent_at_exit(server: Server) -> None:
     program = """
         import ttp
@@ -217,6 +254,17 @@ def test_what_is_left_is_sent_at_exit_though_nothing_was_connected_before(server
     subprocess.run([sys.executable, "-c", textwrap.dedent(program)], env=environment, check=True)
     with ttp.App("plant", server.url) as app:
         assert queue_stats(app).accepted == 1
+
+
+def test_a_url_that_is_none_is_told_at_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ValueError, match="it must begin redis://"):
+        ttp.App("plant", "localhost:6379")
+    monkeypatch.setenv("TTP_URL", "localhost:6379")
+    app = ttp.App("plant")
+    with pytest.raises(ttp.ServerRefused, match=r"\$TTP_URL: .* it must begin redis://"):
+        app.remote("any").submit(1)
+    app.close()
+    assert not any(record.exc_info for record in caplog.records)
 
 
 def test_close_says_what_was_not_accepted(tmp_path: os.PathLike[str], caplog: pytest.LogCaptureFixture) -> None:

@@ -1,4 +1,4 @@
-"""A pool of processes that is told to stop at the worst of times."""
+"""A pool of processes: told to stop at the worst of times, or with settings that are none."""
 
 import os
 import subprocess
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import ttp
 from real_server import Server
 
 pytestmark = pytest.mark.once
@@ -75,3 +76,23 @@ def test_a_child_that_is_born_meanwhile_is_stopped_too(any_server: Server, tmp_p
     finally:
         pool.kill()
         pool.wait()
+
+
+@pytest.mark.parametrize("options", [(), ("--processes", "2")])
+def test_what_cannot_be_imported_is_named_before_anything_is_forked(tmp_path: Path, options: tuple[str, ...]) -> None:
+    (tmp_path / "plant.py").write_text('import ttp\napp = ttp.App("plant", imports=["tasks"])\n')
+    (tmp_path / "tasks.py").write_text("import no_such_module\n")
+    command = [sys.executable, "-m", "ttp", "worker", "plant:app", *options]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "TTP_EMBEDDED": "0"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "No module named 'no_such_module'" in done.stderr
+    assert done.stderr.endswith("ttp worker: cannot import 'tasks'\n")
+
+
+def test_queues_are_names(any_server: Server) -> None:
+    with ttp.App("plant", any_server.url) as app:
+        with pytest.raises(TypeError, match=r"queues is a list of names, \['default'\], not 'default'"):
+            ttp.WorkerPool(app, queues="default")
+        with pytest.raises(ValueError, match="queue"):
+            ttp.WorkerPool(app, queues=["a b"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from random import Random
 
 import pytest
 
@@ -53,6 +54,56 @@ def test_one_of_many_dead_is_dropped(app: ttp.App) -> None:
     letters[0].drop()
     assert [letter.args for letter in app.dead_letters()] == [(1,), (2,), (4,)]
     assert {letter.reason for letter in app.dead_letters()} == {"KeyError: 1", "KeyError: 2", "KeyError: 4"}
+
+
+@pytest.mark.parametrize("act", ["drop", "retry"])
+def test_each_dead_letter_is_seen_once_while_some_are_taken_out(app: ttp.App, act: str) -> None:
+    @app.task(retry=ttp.RetryPolicy(max_attempts=1))
+    def bad(n: int) -> None:
+        raise KeyError(n)
+
+    for first in (0, 3):
+        bad.submit_many([(n,) for n in range(first, first + 3)])
+        testing.drain(app)
+    seen = []
+    for letter in app.dead_letters():
+        seen.append(letter.args[0])
+        if letter.args[0] in (0, 4):
+            getattr(letter, act)()
+    assert seen == [0, 1, 2, 3, 4, 5]
+    assert sorted(letter.args[0] for letter in app.dead_letters()) == [1, 2, 3, 5]
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError
+
+
+class Fickle(ttp.RetryPolicy):
+    def delay(self, attempt: int, error: BaseException, rng: Random) -> float | None:
+        raise OSError("no policy today")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_what_cannot_be_evaluated_costs_the_task_and_not_the_worker(app: ttp.App, threads: int) -> None:
+    @app.task(retry=ttp.RetryPolicy(max_attempts=1))
+    def mute() -> None:
+        raise Unspeakable
+
+    @app.task(retry=Fickle())
+    def fickle() -> None:
+        raise ValueError("no")
+
+    @app.task(retry=ttp.RetryPolicy(max_attempts=1))
+    async def mute_async() -> None:
+        raise Unspeakable
+
+    handles = [mute.submit(), fickle.submit(), mute_async.submit()]
+    testing.drain(app, threads=threads)
+    reasons = [r"Unspeakable: \(its text cannot be had: RuntimeError\)", "ValueError: no"]
+    for handle, reason in zip(handles, [*reasons, reasons[0]], strict=True):
+        with pytest.raises(ttp.TaskFailed, match=reason):
+            handle.result(10)
 
 
 def test_reject_and_retry_after(app: ttp.App) -> None:

@@ -1,12 +1,14 @@
 """Tasks from call to result, through a real server and a real worker."""
 
 import asyncio
+import functools
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
+from typing import Any
 
 import pytest
 
@@ -159,6 +161,25 @@ def test_children_commit_with_their_parent(app: ttp.App) -> None:
     assert queue_stats(app).accepted == 3
 
 
+def test_options_keep_what_they_do_not_name(app: ttp.App) -> None:
+    ran: list[str] = []
+
+    @app.task
+    def child(name: str) -> None:
+        ran.append(name)
+
+    @app.task(retry=ttp.RetryPolicy(max_attempts=1))
+    def parent() -> None:
+        alone = child.options(detached=True)
+        alone.options(priority="high").emit("detached")
+        alone.options(detached=False).emit("with the parent")
+        raise ValueError
+
+    parent.submit()
+    testing.drain(app)
+    assert ran == ["detached"]
+
+
 def test_a_child_may_go_elsewhere(app: ttp.App) -> None:
     @app.task
     def parent() -> None:
@@ -248,6 +269,55 @@ def test_async_handlers_and_callers(app: ttp.App) -> None:
 
     with testing.worker(app):
         asyncio.run(main())
+
+
+def test_partials_and_objects_may_be_coroutine_functions(app: ttp.App) -> None:
+    class Callee:
+        async def __call__(self, reading: Reading) -> Unit:
+            await asyncio.sleep(0)
+            return reading.unit
+
+    async def add(a: int, b: int) -> int:
+        await asyncio.sleep(0)
+        return a + b
+
+    ask = app.task(name="ask")(Callee())
+    add_two = app.task(name="add-two")(functools.partial(add, 2))
+    with testing.worker(app):
+        assert ask.submit(Reading("pump", 1.0)).result(10) is Unit.CELSIUS
+        assert add_two.submit(1).result(10) == 3
+
+
+def test_a_coroutine_that_nobody_awaits_is_a_failure(app: ttp.App) -> None:
+    async def later(n: int) -> None:
+        raise AssertionError
+
+    def traced(function: Callable[[int], Any]) -> Callable[[int], Any]:
+        @functools.wraps(function)
+        def wrapper(n: int) -> Any:
+            return function(n)
+
+        return wrapper
+
+    @app.task(retry=ttp.RetryPolicy(max_attempts=1))
+    def plain(n: int) -> Any:
+        return later(n)
+
+    @app.task(retry=ttp.RetryPolicy(max_attempts=1))
+    async def twice(n: int) -> Any:
+        return later(n)
+
+    @app.task(retry=ttp.RetryPolicy(max_attempts=1))
+    @traced
+    async def wrapped(n: int) -> None:
+        raise AssertionError
+
+    for task in (plain, twice, wrapped):
+        task.emit(1)
+    testing.drain(app)
+    reasons = [letter.reason for letter in app.dead_letters()]
+    assert len(reasons) == 3
+    assert all("TypeError: the handler returned a coroutine that nobody awaits: " in reason for reason in reasons)
 
 
 def test_threads_run_side_by_side(app: ttp.App) -> None:

@@ -1,21 +1,24 @@
 """Types that MessagePack has not: how they travel, and how annotations bring them back."""
 
 import enum
+import functools
 import os
 import subprocess
 import sys
+import typing
 from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
+from dataclasses import InitVar, dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
-from typing import Annotated, Any, NamedTuple, Optional, Union
+from typing import Annotated, Any, ClassVar, NamedTuple, NewType, Optional, Union
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ttp.errors import SerializationError
 from ttp.native import pack, types, unpack
 
 
@@ -49,6 +52,26 @@ class Line:
 class Tree:
     value: int
     children: "list[Tree]" = field(default_factory=list)
+
+
+@dataclass
+class Scaled:
+    value: float
+    factor: InitVar[float]
+
+    def __post_init__(self, factor: float) -> None:
+        self.value *= factor
+
+
+@dataclass
+class Limited:
+    value: float
+    limit: InitVar[float] = 1.0
+    kind: ClassVar[str]
+    unit: ClassVar[str] = "C"
+
+
+Place = NewType("Place", Point)
 
 
 class Pair(NamedTuple):
@@ -138,13 +161,38 @@ def test_arrays_of_every_shape_travel() -> None:
         np.array(["2026-01-01"], "M8[D]"),
         np.array([True, False]),
         np.array([1 + 2j]),
+        np.array(np.timedelta64(5, "s")),
     ):
         found = travelled(array)
         assert (found.dtype, found.shape) == (array.dtype, array.shape)
         assert (found == array).all()
-    for refused in (np.array([None]), np.zeros(1, [("a", "i4")]), np.datetime64("2026-01-01"), np.complex64(1)):
+    for refused in (np.array([None]), np.zeros(1, [("a", "i4")]), np.void(b"x")):
         with pytest.raises(TypeError, match="cannot encode"):
             types.encode(refused)
+
+
+def test_masked_arrays_are_refused_where_they_stand() -> None:
+    np = pytest.importorskip("numpy")
+    for refused in (np.ma.array([1.0, 2.0], mask=[False, True]), np.ma.array([1.0]), np.ma.masked):
+        with pytest.raises(SerializationError, match=r"^value\['x'\]: cannot encode a masked array: send its filled"):
+            pack({"x": refused})
+    assert (travelled(np.ma.array([1.0, 2.0], mask=[False, True]).filled(-1.0)) == [1.0, -1.0]).all()
+
+
+def test_times_and_complex_numbers_of_numpy_arrive_as_they_were() -> None:
+    np = pytest.importorskip("numpy")
+    for scalar in (
+        np.datetime64("2026-01-02", "D"),
+        np.datetime64("2026-01-02T03:04:05.123456789", "ns"),
+        np.timedelta64(-5, "s"),
+        np.complex64(1 + 2j),
+        np.complex128(1j),
+    ):
+        found = travelled(scalar)
+        assert (type(found), found.dtype, found) == (type(scalar), scalar.dtype, scalar)
+        assert travelled({scalar: 1}) == {scalar: 1}
+    assert np.isnat(travelled(np.datetime64("NaT")))
+    assert travelled(np.array(2.5)) == np.float64(2.5)
 
 
 def test_numpy_scalars_are_python_numbers() -> None:
@@ -193,6 +241,20 @@ def test_numpy_is_not_imported_for_nothing() -> None:
         (Color | None, None),
         (Color | Point, Point(1)),
         (Annotated[Color, "meta"], Color.RED),
+        (Sequence[Point], [Point(1)]),
+        (MutableSequence[Point], [Point(1)]),
+        (Collection[Point], [Point(1)]),
+        (Iterable[Point], [Point(1)]),
+        (typing.Sequence[Point], [Point(1)]),
+        (typing.List[Point], [Point(1)]),  # noqa: UP006
+        (Mapping[str, Point], {"a": Point(1)}),
+        (MutableMapping[str, Point], {"a": Point(1)}),
+        (typing.Mapping[str, Sequence[Point]], {"a": [Point(1)]}),
+        (dict[Color, int], {Color.RED: 1}),
+        (Mapping[Level, Point], {Level.LOW: Point(1)}),
+        (Place, Point(1)),
+        (list[Place], [Point(1)]),
+        (Sequence[Point] | None, [Point(1)]),
     ],
 )
 def test_what_arrives_becomes_what_is_annotated(annotation: Any, value: Any) -> None:
@@ -202,8 +264,12 @@ def test_what_arrives_becomes_what_is_annotated(annotation: Any, value: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "annotation", [int, str, datetime, UUID, list, list[int], dict, dict[str, int], int | None, Any, None, "x", object]
-)
+    "annotation",
+    [
+        int, str, datetime, UUID, list, list[int], dict, dict[str, int], int | None, Any, None, "x", object, Sequence,
+        typing.Sequence, typing.List, typing.Mapping, Sequence[int], Mapping[str, int], NewType("Id", int),  # noqa: UP006
+    ],
+)  # fmt: skip
 def test_what_needs_no_conversion_has_none(annotation: Any) -> None:
     assert types.converter(annotation) is None
 
@@ -216,8 +282,17 @@ def test_fields_that_init_does_not_take() -> None:
     assert convert(travelled(line)) == line
 
 
+def test_what_init_alone_takes_must_have_a_default() -> None:
+    refused = r"^value\[0\]: cannot encode Scaled: it cannot be made again without its InitVar 'factor'$"
+    with pytest.raises(SerializationError, match=refused):
+        pack([Scaled(1.0, 2.0)])
+    convert = types.converter(Limited)
+    assert convert is not None
+    assert convert(travelled(Limited(1.0, 2.0))) == Limited(1.0)
+
+
 def test_what_does_not_fit_is_left_as_it_is() -> None:
-    for annotation in (Point, tuple[int, Color], list[Color], dict[str, Color], Color | Point):
+    for annotation in (Point, tuple[int, Color], list[Color], dict[str, Color], Color | Point, Sequence[Point]):
         convert = types.converter(annotation)
         assert convert is not None
         assert convert(17) == 17
@@ -271,6 +346,20 @@ def test_defaults_stay() -> None:
 
 def test_a_class_converts_what_it_is_made_of() -> None:
     assert converted(Line)([{"x": 1, "color": "blue"}]) == Line([Point(1, Color.BLUE)])
+
+
+def test_callables_that_are_no_functions_are_annotated_too() -> None:
+    class Callee:
+        point: Color
+
+        def __call__(self, point: Point) -> Point:
+            return point
+
+    def handler(scale: int, point: Point) -> Point:
+        return point
+
+    for function in (Callee(), Callee().__call__, functools.partial(handler, 2), functools.partial(Callee())):
+        assert converted(function)({"x": 1}) == Point(1)
 
 
 def test_what_needs_no_wrapper_has_none() -> None:

@@ -48,5 +48,25 @@ def test_which_errors_are_worth_another_attempt() -> None:
 def test_nonsense_is_refused() -> None:
     with pytest.raises(ValueError, match="max_attempts"):
         ttp.RetryPolicy(0)
-    with pytest.raises(ValueError, match="negative"):
-        ttp.RetryPolicy(base_delay=-1)
+    for bad in (-1, float("nan"), float("inf"), 1e12):
+        with pytest.raises(ValueError, match="base_delay must be 0 to"):
+            ttp.RetryPolicy(base_delay=bad)
+        with pytest.raises(ValueError, match="max_delay must be 0 to"):
+            ttp.RetryPolicy(max_delay=bad)
+    with pytest.raises(ValueError, match=r"a whole number, at least 1, not 2\.5"):
+        ttp.RetryPolicy(2.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="retry_on must be exception classes"):
+        ttp.RetryPolicy(retry_on=("OSError",))  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="must be a string or a real number"):
+        ttp.RetryAfter(None)  # type: ignore[arg-type]
+
+
+def test_one_class_and_a_list_of_them_are_as_good_as_a_tuple() -> None:
+    policy = ttp.RetryPolicy(retry_on=[OSError, KeyError], give_up_on=FileNotFoundError)  # type: ignore[arg-type]
+    assert (policy.retry_on, policy.give_up_on) == ((OSError, KeyError), (FileNotFoundError,))
+
+
+def test_a_wait_for_ever_is_very_long() -> None:
+    policy = ttp.RetryPolicy()
+    assert policy.delay(1, ttp.RetryAfter(float("inf")), Random()) == 1e11
+    assert policy.delay(1, ttp.RetryAfter("30"), Random()) == 30.0  # type: ignore[arg-type] # as in a header

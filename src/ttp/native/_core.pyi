@@ -381,12 +381,12 @@ class Slice:
     def run(self, handler: Callable[..., Any], on_error: Callable[[int, BaseException], int], /) -> None:
         """Call handler(*args, **kwargs) for each unstarted row, until stop. Sets `scope` meanwhile.
 
-        A return value is DONE and, where the frame keeps results, encoded into the results. An exception
-        (a handler's, an undecodable row's CorruptFrame, an unencodable result's SerializationError, or an
-        interrupt's) drops what the row had submitted and goes to on_error(row, exception), with `running`
-        already -1 and `scope` still set, which returns the outcome. KeyboardInterrupt and SystemExit
-        outside on_error's remit do not exist here: every BaseException goes to on_error. If on_error raises,
-        run raises it, and the row is BACK.
+        A return value is DONE and, where the frame keeps results, encoded into the results; a coroutine is
+        closed, and a TypeError, since nobody awaits it. An exception (a handler's, that TypeError, an undecodable
+        row's CorruptFrame, an unencodable result's SerializationError, or an interrupt's) drops what the row had
+        submitted and goes to on_error(row, exception), with `running` already -1 and `scope` still set, which
+        returns the outcome. KeyboardInterrupt and SystemExit outside on_error's remit do not exist here: every
+        BaseException goes to on_error. If on_error raises, run raises it, and the row is BACK.
         """
 
     def begin(self, row: int, /) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import enum
 import struct
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ NDARRAY: Final = 4
 _EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - the wall clock's zero, whatever the zone
 _MICROSECOND = timedelta(microseconds=1)
 _PLAIN: Final[tuple[Any, ...]] = (int, float, str, bytes, list, tuple, dict)
+_LISTS: Final[tuple[Any, ...]] = (list, Sequence, MutableSequence, Collection, Iterable)
+_DICTS: Final[tuple[Any, ...]] = (dict, Mapping, MutableMapping)
 
 
 class Ext:
@@ -45,14 +47,14 @@ def encode(value: Any) -> Any:  # noqa: PLR0911 - one line a type
         return Ext(DECIMAL, str(value).encode("ascii"))
     numpy: Any = sys.modules.get("numpy")
     if numpy is not None:
-        if isinstance(value, numpy.ndarray):
+        if isinstance(value, numpy.ndarray | numpy.datetime64 | numpy.timedelta64 | numpy.complexfloating):
             return Ext(NDARRAY, _pack_array(value))
         if isinstance(value, numpy.floating):
             return float(value)  # item() of a long double is one again
         if isinstance(value, numpy.bool_ | numpy.integer | numpy.str_ | numpy.bytes_):
             return value.item()
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return _fields_of(value)
     for plain in _PLAIN:
         if isinstance(value, plain):
             return plain(value)
@@ -82,6 +84,21 @@ def decode(code: int, data: bytes) -> Any:
     raise ValueError(f"unknown extension type {code}")
 
 
+def _fields_of(value: Any) -> dict[str, Any]:
+    fields = dataclasses.fields(value)
+    if len(fields) < len(value.__dataclass_fields__):  # others are of the class, or of its __init__ alone
+        _check_init_vars(type(value), fields)
+    return {field.name: getattr(value, field.name) for field in fields}
+
+
+def _check_init_vars(cls: Any, fields: tuple[Any, ...]) -> None:
+    import inspect  # noqa: PLC0415
+
+    for name, field in cls.__dataclass_fields__.items():
+        if field.default is dataclasses.MISSING and field not in fields and name in inspect.signature(cls).parameters:
+            raise TypeError(f"cannot encode {cls.__qualname__}: it cannot be made again without its InitVar {name!r}")
+
+
 def _pack_datetime(value: datetime) -> bytes:
     wall = (value.replace(tzinfo=None) - _EPOCH) // _MICROSECOND
     offset = value.utcoffset()
@@ -102,8 +119,11 @@ def _unpack_datetime(data: bytes) -> datetime:
 
 
 def _pack_array(value: Any) -> bytes:
+    """An array, or a scalar, which is one of shape ()."""
     from ttp.native import pack  # noqa: PLC0415 - the twins import this module
 
+    if isinstance(value, getattr(sys.modules.get("numpy.ma"), "MaskedArray", ())):
+        raise TypeError("cannot encode a masked array: send its filled(), or its data and its mask")
     if value.dtype.hasobject or value.dtype.fields is not None:
         raise TypeError(f"cannot encode a NumPy array of dtype {value.dtype}")
     return pack([value.dtype.str, list(value.shape), value.tobytes()])
@@ -123,7 +143,7 @@ def _unpack_array(data: bytes) -> Any:
         dtype = np.dtype(found[0])
         if dtype.hasobject or dtype.fields is not None:
             raise ValueError("array of objects")
-        return np.frombuffer(found[2], dtype).reshape(found[1])
+        return np.frombuffer(found[2], dtype).reshape(found[1])[()]  # one of shape () becomes a scalar
     except (TypeError, SyntaxError) as error:
         raise ValueError(f"malformed array: {error}") from None
 
@@ -134,9 +154,10 @@ Convert = Callable[[Any], Any]
 def converter(annotation: Any) -> Convert | None:  # noqa: PLR0911 - one case a kind of annotation
     """What makes the annotated type out of what arrived; None where nothing needs converting.
 
-    Knows dataclasses, enums, tuples, and Optional, Union, list and dict of these. What does not fit the
-    annotation is left as it arrived: the wire has no types but its own. Only a dict that does not fit its
-    dataclass, and a value that is no member of its enum, raise what the class raises: TypeError, ValueError.
+    Knows dataclasses, enums, tuples, and Optional, Union, NewType, list and dict of these, also where they are
+    called Sequence, Iterable, Mapping and so on. What does not fit the annotation is left as it arrived: the wire
+    has no types but its own. Only a dict that does not fit its dataclass, and a value that is no member of its
+    enum, raise what the class raises: TypeError, ValueError.
     """
     import types  # noqa: PLC0415
     import typing  # noqa: PLC0415
@@ -149,10 +170,12 @@ def converter(annotation: Any) -> Convert | None:  # noqa: PLR0911 - one case a 
         return _union([a for a in arguments if a is not type(None)])
     if annotation is tuple or origin is tuple:
         return _tuple(arguments)
-    if origin is list:
+    if origin in _LISTS and len(arguments) == 1:
         return _list(converter(arguments[0]))
-    if origin is dict and len(arguments) == 2:
-        return _dict(converter(arguments[1]))
+    if origin in _DICTS and len(arguments) == 2:
+        return _dict(converter(arguments[0]), converter(arguments[1]))
+    if isinstance(annotation, typing.NewType):
+        return converter(annotation.__supertype__)
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return _enum(annotation)
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
@@ -169,7 +192,7 @@ def argument_converter(function: Callable[..., Any]) -> Callable[..., Any] | Non
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):  # some builtins have none
         return None
-    hints = _hints(function.__init__ if isinstance(function, type) else function)  # type: ignore[misc]
+    hints = _hints(_annotated(function))
     found = {p.name: converter(hints.get(p.name)) for p in parameters}
     if not any(found.values()):
         return None
@@ -188,6 +211,18 @@ def argument_converter(function: Callable[..., Any]) -> Callable[..., Any] | Non
     return convert
 
 
+def _annotated(function: Any) -> Any:
+    """Where a callable's annotations are."""
+    import functools  # noqa: PLC0415
+    import inspect  # noqa: PLC0415
+
+    if isinstance(function, functools.partial):
+        return _annotated(function.func)
+    if isinstance(function, type):
+        return function.__init__  # type: ignore[misc]
+    return function if inspect.isroutine(function) or hasattr(function, "__wrapped__") else type(function).__call__
+
+
 def _hints(function: Any) -> dict[str, Any]:
     import typing  # noqa: PLC0415
 
@@ -203,10 +238,15 @@ def _list(item: Convert | None) -> Convert | None:
     return lambda value: [item(v) for v in value] if isinstance(value, list) else value
 
 
-def _dict(item: Convert | None) -> Convert | None:
-    if item is None:
+def _dict(key: Convert | None, item: Convert | None) -> Convert | None:
+    if key is None and item is None:
         return None
-    return lambda value: {k: item(v) for k, v in value.items()} if isinstance(value, dict) else value
+    of_key, of_item = key or _as_it_is, item or _as_it_is
+    return lambda value: {of_key(k): of_item(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _as_it_is(value: Any) -> Any:
+    return value
 
 
 def _enum(cls: Callable[[Any], Any]) -> Convert:

@@ -2,6 +2,6 @@
 
 from ttp.policy.breaker import CircuitBreaker
 from ttp.policy.clock import Clock
-from ttp.policy.retry import RetryPolicy
+from ttp.policy.retry import LONGEST, RetryPolicy
 
-__all__ = ["CircuitBreaker", "Clock", "RetryPolicy"]
+__all__ = ["LONGEST", "CircuitBreaker", "Clock", "RetryPolicy"]

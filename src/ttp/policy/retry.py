@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from random import Random
 
 
+LONGEST = 1e11  # seconds: three thousand years, whose milliseconds every part of the way still holds
+
+
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
     """Exponential backoff with full jitter (M. Brooker, "Exponential Backoff And Jitter", AWS 2015).
@@ -21,6 +24,9 @@ class RetryPolicy:
         max_delay: upper bound of every delay, seconds.
         retry_on: exceptions that are worth another attempt; all others are final.
         give_up_on: exceptions that are final even where retry_on matches.
+
+    Raises:
+        ValueError, TypeError: a number that is none or out of range, or what is no exception class.
     """
 
     max_attempts: int = 3
@@ -31,10 +37,18 @@ class RetryPolicy:
     give_up_on: tuple[type[BaseException], ...] = ()
 
     def __post_init__(self) -> None:
-        if self.max_attempts < 1:
-            raise ValueError(f"max_attempts must be at least 1, not {self.max_attempts}")
-        if self.base_delay < 0 or self.max_delay < 0:
-            raise ValueError("base_delay and max_delay must not be negative")
+        attempts: object = self.max_attempts
+        if not isinstance(attempts, int) or attempts < 1:
+            raise ValueError(f"max_attempts must be a whole number, at least 1, not {attempts!r}")
+        for name in ("base_delay", "max_delay"):
+            if not 0 <= getattr(self, name) <= LONGEST:
+                raise ValueError(f"{name} must be 0 to {LONGEST:g} seconds, not {getattr(self, name)!r}")
+        for name in ("retry_on", "give_up_on"):
+            kinds = getattr(self, name)
+            kinds = (kinds,) if isinstance(kinds, type) else tuple(kinds)
+            if not all(isinstance(kind, type) and issubclass(kind, BaseException) for kind in kinds):
+                raise TypeError(f"{name} must be exception classes, not {kinds!r}")
+            object.__setattr__(self, name, kinds)
 
     def delay(self, attempt: int, error: BaseException, rng: "Random") -> float | None:
         """Seconds until the next attempt, or None where this failure is final.
@@ -47,7 +61,7 @@ class RetryPolicy:
         if isinstance(error, Reject) or attempt >= self.max_attempts:
             return None
         if isinstance(error, RetryAfter):
-            return max(0.0, error.seconds)
+            return min(max(0.0, error.seconds), LONGEST)
         if isinstance(error, self.give_up_on) or not isinstance(error, self.retry_on):
             return None
         # 2**60 seconds is beyond any max_delay; the bound keeps the power a float.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ttp.coordination.keys import Keys
 from ttp.errors import QueueFull, ServerRefused, ServerUnavailable, TtpError
-from ttp.native import FrameWriter, MemoryPool, Outbox, Route
+from ttp.native import FrameWriter, MemoryPool, Outbox, Route, scope
 from ttp.policy import Clock
 from ttp.producer.flusher import Flusher
 from ttp.producer.keeper import OpenStore
@@ -113,6 +113,7 @@ class Producer:
 
     def _after_fork(self) -> None:
         """Every inherited block, connection, thread and file belongs to the parent: start as a new producer."""
+        scope.set(None)  # if a handler forked: what is sent here cannot commit with its task
         self.outbox.reset(os.urandom(12))
         if self._keeper is not None:
             self._keeper.disown()

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypeVar, overload
 
 from ttp.native import Route, TaskHandle, scope
+from ttp.policy import LONGEST
 from ttp.producer.producer import Producer
 from ttp.producer.traced import Traced
-from ttp.task import PRIORITIES, Priority
+from ttp.task import PRIORITIES, Priority, check_priority
 from ttp.tracing import BATCH, MESSAGE, Tracing
 
 if TYPE_CHECKING:
@@ -68,18 +69,16 @@ class Target:
         )
 
     def changed(
-        self, *, priority: Priority | None, delay: float | None, at: datetime | None, detached: bool
+        self, *, priority: Priority | None, delay: float | None, at: datetime | None, detached: bool | None
     ) -> "Target":
         """See `Task.options`."""
         if delay is not None and at is not None:
             raise ValueError("give delay or at, not both")
-        if delay is not None and delay < 0:
-            raise ValueError(f"delay must not be negative: {delay}")
-        target = replace(self, detached=detached)
+        if delay is not None and not 0 <= delay <= LONGEST:
+            raise ValueError(f"delay must be 0 to {LONGEST:g} seconds, not {delay}")
+        target = self if detached is None else replace(self, detached=detached)
         if priority is not None:
-            if priority not in PRIORITIES:
-                raise ValueError(f"priority must be one of {', '.join(PRIORITIES)}, not {priority!r}")
-            target = replace(target, priority=PRIORITIES[priority])
+            target = replace(target, priority=check_priority(priority))
         if delay is not None:
             target = replace(target, delay=float(delay), at=0.0)
         if at is not None:
@@ -175,9 +174,9 @@ class Task(Generic[P, R]):
         priority: Priority | None = None,
         delay: float | None = None,
         at: datetime | None = None,
-        detached: bool = False,
+        detached: bool | None = None,
     ) -> "Task[P, R]":
-        """The same task, sent otherwise.
+        """The same task, sent otherwise. What is not named stays as it is.
 
         Args:
             priority: "high", "normal" or "low".
@@ -229,7 +228,7 @@ class BatchTask(Task[P, None], Generic[P, Row]):
         priority: Priority | None = None,
         delay: float | None = None,
         at: datetime | None = None,
-        detached: bool = False,
+        detached: bool | None = None,
     ) -> "BatchTask[P, Row]":
         """As `Task.options`; columns can be sent so too."""
         target = self._target.changed(priority=priority, delay=delay, at=at, detached=detached)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import CoroutineType
 
 from ttp.errors import CircuitOpen, RetryAfter, TaskTimeout
 from ttp.native import DONE, Slice, scope
+from ttp.native.unawaited import refuse
 from ttp.worker.batch import Batch, Span
 from ttp.worker.guard import Guard
 from ttp.worker.job import Job
@@ -56,7 +58,9 @@ def _run(pieces: Sequence[Piece]) -> None:
         before = lead.weight
         token = scope.set(lead)
         try:
-            job.handler.function(batch)
+            returned = job.handler.function(batch)
+            if type(returned) is CoroutineType:
+                refuse(returned)
         except BaseException as error:
             if len(batch) > 1 and calls < MAX_CALLS and _may_be_one_rows(error):
                 _withdraw(call)

@@ -1,5 +1,6 @@
 """A frame in hand: its entry on the server, its slices, and what went wrong in them."""
 
+import logging
 import threading
 import time
 import traceback
@@ -15,6 +16,8 @@ from ttp.native import BACK, DEAD, RETRY, FrameView, Slice
 from ttp.policy import Clock
 from ttp.task import TaskContext, TaskId
 from ttp.worker.handler import Handler
+
+log = logging.getLogger("ttp.worker")
 
 NOT_BEGUN = 8  # times in a row that a frame may be in a dead worker's hand before that is held against it
 TRACEBACK_BYTES = 4096
@@ -147,12 +150,12 @@ class Job:
             self.deferral = max(self.deferral or 0.0, error.retry_after)
             return BACK
         final = isinstance(error, (CorruptFrame, SerializationError))
-        delay = None if final else self.handler.retry.delay(self.view.attempt, error, self._rng)
+        delay = None if final else self._retry_delay(error)
         breaker = self.handler.breaker
         if delay is not None and breaker is not None and not breaker.may_retry():
             delay = max(delay, self.handler.retry.max_delay)
         error_type = "Rejected" if isinstance(error, Reject) else type(error).__qualname__
-        reason = _clip(str(error), REASON_BYTES)
+        reason = _clip(_text_of(error), REASON_BYTES)
         if delay is not None:
             due_ms = round((self._clock.time() + delay) * 1000)
             self.failures[row] = Failure(error_type, reason, due_ms=due_ms)
@@ -162,6 +165,13 @@ class Job:
         self.failures[row] = Failure(error_type, reason, text)
         part.record(row, DEAD, [error_type, reason, text])
         return DEAD
+
+    def _retry_delay(self, error: BaseException) -> float | None:
+        try:
+            return self.handler.retry.delay(self.view.attempt, error, self._rng)
+        except Exception:  # a policy of the user's own: its fault is no reason to end the worker
+            log.exception("the retry policy of %s failed, and so the task is dead", self.handler.name)
+            return None
 
     def task_id(self, row: int) -> TaskId:
         """The id of a row's task."""
@@ -177,6 +187,13 @@ def end_slice(job: Job) -> bool:
     with job.cutting:
         job.unfinished -= 1
         return job.unfinished == 0
+
+
+def _text_of(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as wrong:
+        return f"(its text cannot be had: {type(wrong).__qualname__})"
 
 
 def _traceback(error: BaseException) -> str:

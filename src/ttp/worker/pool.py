@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from ttp.coordination.connection import Connection
-from ttp.coordination.keys import Keys
+from ttp.coordination.keys import Keys, check_name
 from ttp.errors import ServerRefused
 from ttp.policy import Clock
 from ttp.worker.handler import Handler, Lifespan
@@ -80,6 +80,10 @@ class WorkerPool:
         for name, value in (("threads", threads), ("processes", processes), ("concurrency", concurrency)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
+        if isinstance(queues, str):
+            raise TypeError(f"queues is a list of names, [{queues!r}], not {queues!r}")
+        for queue in queues or ():
+            check_name("queue", queue)
         self._app = app
         self._queues = queues
         self._processes = processes

@@ -10,6 +10,7 @@ from typing import Any
 
 from ttp.errors import TaskTimeout
 from ttp.native import BACK, DONE, Slice, scope
+from ttp.native.unawaited import refuse
 from ttp.worker.deadlines import Deadlines
 from ttp.worker.guard import Guard
 from ttp.worker.job import Job
@@ -68,6 +69,8 @@ class SliceTask:
         try:
             args, kwargs = job.view.arguments(row)
             value = await self._steps(handler.function(*args, **kwargs))
+            if type(value) is types.CoroutineType:
+                refuse(value)
             part.finish(row, DONE, value)
         except BaseException as error:
             part.finish(row, self._outcome(row, error, guard))

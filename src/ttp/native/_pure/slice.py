@@ -3,6 +3,7 @@
 import ctypes
 import threading
 from collections.abc import Callable
+from types import CoroutineType
 from typing import Any, Final, final
 
 from ttp.native._pure.children import MAX_UNSETTLED, ChildFrames
@@ -11,6 +12,7 @@ from ttp.native._pure.frame import FrameView
 from ttp.native._pure.outbox import Route, scope
 from ttp.native._pure.pool import FrameWriter
 from ttp.native._pure.results import encode_block
+from ttp.native.unawaited import refuse
 
 NONE: Final = 0
 DONE: Final = 1
@@ -116,6 +118,8 @@ class Slice:
         row = self.in_hand
         try:
             if error is None:
+                if type(value) is CoroutineType:
+                    refuse(value)
                 self._finish(row, DONE, value)
                 return True
         except BaseException as raised:
