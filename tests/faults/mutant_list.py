@@ -296,6 +296,12 @@ MUTANTS = [
     Mutant("worker/observer.py", "if name == me:", "if False:", _OBSERVER + "test_oneself_is_never_judged"),
     Mutant(
         "worker/recovery.py",
+        "orphans.pop(name, None)",
+        "pass",
+        "tests/unit/test_recovery.py::test_frames_are_taken_by_the_beat_that_was_seen",
+    ),
+    Mutant(
+        "worker/recovery.py",
         "self._orphans = {\n",
         "self._orphans |= {\n",
         "tests/unit/test_recovery.py::test_who_has_come_back_keeps_what_it_has",
@@ -365,7 +371,6 @@ MUTANTS = [
                 "self._unsent.extendleft(commit for commit in reversed(self._sent) if commit is not None)",
                 "pass",
             ),
-            ("worker/recovery.py", "orphans.pop(name, None)", "pass"),
             ("worker/recovery.py", "reply, deliveries))", "reply))"),
             ("worker/job.py", " and (entry.stream == keys.held or not view.crashes)", ""),
             ("worker/worker.py", "ours = self._committer.hold(job)", "ours = True"),
