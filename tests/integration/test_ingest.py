@@ -1,7 +1,9 @@
 """Sources on real servers, fed by real senders: pipes, sockets, curl, an InfluxDB client, mosquitto_pub."""
 
+import gzip
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -9,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ import pytest
 from real_mosquitto import Mosquitto, needs_mosquitto
 from real_server import Server
 from ttp import App, Batch, WorkerPool
+from ttp.coordination.keys import Keys
 from ttp.telemetry.device import HubDevice
 from ttp.telemetry.event import Record
 from ttp.telemetry.gateway import gateway_routes
@@ -114,6 +117,30 @@ def test_command_reads_standard_input_and_files(server: Server, tmp_path: Path) 
         dead = {letter.args[0]: letter for letter in app.dead_letters()}
     assert dead.keys() == {"not_json", "not_finite", "bad_row"}
     assert dead["not_json"].args[2] == "'{broken'"
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("kind", ["pipe", "terminal"])
+def test_a_signal_ends_lines_that_do_not_come(server: Server, how: signal.Signals, kind: str) -> None:
+    reading, writing = os.pipe() if kind == "pipe" else reversed(os.openpty())
+    command = [sys.executable, "-m", "ttp", "ingest", "--json", "--url", server.url, "lines"]
+    process = subprocess.Popen(command, stdin=reading, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    os.close(reading)
+    try:
+        os.write(writing, b'{"v":1}\n{broken\n')
+        assert process.stderr is not None
+        assert "not_json" in process.stderr.readline()
+        with closing(server.connect()) as connection:
+            wait_for(lambda: connection.call("XLEN", Keys("telemetry", "default").stream(1)))  # it reads on
+        process.send_signal(how)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+        os.close(writing)
+    assert process.returncode == 0, err
+    report = json.loads(out)
+    assert (report["accepted"], report["refused"]) == (1, {"not_json": 1})
 
 
 def test_tcp(server: Server) -> None:
@@ -220,7 +247,7 @@ def test_a_gateway_is_polled(server: Server) -> None:
     assert len(got) == 5
 
 
-def test_influx_client_and_curl(server: Server) -> None:
+def test_influx_client_and_curl(server: Server, tmp_path: Path) -> None:
     pytest.importorskip("influxdb_client")
     intake = Intake(url=server.url)
     receiver = HttpReceiver("127.0.0.1", 0, influx_routes, health_routes)
@@ -243,9 +270,19 @@ with InfluxDBClient(url=sys.argv[1], token="t", org="o", enable_gzip=True) as cl
         assert curl(receiver.port, "/write?precision=h", "--data-binary", "m v=4")[0] == 400
         assert curl(receiver.port, "/write", "-H", "Content-Encoding: gzip", "-d", "no")[0] == 400
         assert intake.refused == {"not_line_protocol": 1}
+        path = tmp_path / "body.gz"
+        packed = partial(
+            curl, receiver.port, "/write?db=d", "-H", "Content-Encoding: gzip", "--data-binary", f"@{path}"
+        )
+        path.write_bytes(gzip.compress(b"m v=5\nm v=") + gzip.compress(b"6\n") + bytes(8))
+        assert packed()[0] == 204
+        path.write_bytes(gzip.compress(b"m v=7\n" + b"#" * (4 << 20)))
+        assert packed()[:2] == (413, {"error": "more than 4,194,304 bytes"})
+        path.write_bytes(gzip.compress(b"m v=8\n")[:-4])
+        assert packed()[:2] == (400, {"error": "gzip is cut off"})
     got = events(server)
     assert sum(float(r.fields["cpu.user"] or 0) for r in got if r.device == "web") == sum(range(1000)) / 4
-    assert [r.fields["m.v"] for r in got if r.device == "m"] == [1.0, 3.0, 4.0]
+    assert [r.fields["m.v"] for r in got if r.device == "m"] == [1.0, 3.0, 4.0, 5.0, 6.0]
 
 
 def test_senders_by_http_hear_that_the_server_is_away(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:

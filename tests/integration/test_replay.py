@@ -1,6 +1,7 @@
 """`ttp replay`, `simulate`, `dead` and `doctor` on real servers."""
 
 import json
+import math
 import os
 import signal
 import sqlite3
@@ -152,11 +153,24 @@ def test_bad_rows_are_reported_by_line_and_fail_only_when_strict(ttp: Ttp, tmp_p
 def test_wrong_calls_say_what_is_wrong(ttp: Ttp, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("a,b\n1,2\n")
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
     calls: list[tuple[list[str | Path], int, str]] = [
         (["replay", path, "--to", f"sqlite:{tmp_path}/t.db"], 2, "no timestamp column"),
         (["replay", tmp_path / "none.csv", "--to", "sqlite:t.db"], 2, "does not exist"),
         (["simulate", "--faults", "often"], 2, "faults"),
         (["simulate", "--types", "noise"], 2, "noise"),
+        (["simulate", "--app", "a:b"], 2, "app name 'a:b': use 1 to 64 of"),
+        (["simulate", "--queue", "a b"], 2, "queue name 'a b': use 1 to 64 of"),
+        (["simulate", "--duration", "inf"], 2, "duration and rate must be finite"),
+        (["simulate", "--start", "2500-01-01"], 2, "within a year from now"),
+        (["simulate", "--start", "noon"], 2, "start: Invalid isoformat"),
+        (["ingest", "--queue", "a/b", "host"], 2, "queue name 'a/b': use 1 to 64 of"),
+        (["ingest", "--app", "", "lines"], 2, "app name '': use 1 to 64 of"),
+        (["ingest", "host", "--interval", "1e12"], 2, "at most a year"),
+        (["replay", path, "--to", f"sqlite:{tmp_path}/t.db", "--speed", "1e-12"], 2, "speed must be"),
+        (["replay", pipe, "--to", f"sqlite:{tmp_path}/t.db"], 2, "no regular file"),
+        (["ingest", "files", pipe], 2, "no regular file"),
         (["dead", "retry"], 2, "give ids, or --all"),
         (["doctor", "--url", "http://x"], 2, "redis://"),
         (["doctor", "--url", f"unix://{tmp_path}/none"], 3, "no connection"),
@@ -208,6 +222,24 @@ def test_events_that_are_sent_are_stored_by_a_worker_elsewhere(ttp: Ttp, server:
 def test_host_metrics(ttp: Ttp, tmp_path: Path) -> None:
     (line,) = ttp("simulate", "--source", "host", "--count", "1", "--json").stdout.splitlines()
     assert json.loads(line)["memory.total"] > 0
+
+
+def test_arguments_that_json_does_not_have_are_text(ttp: Ttp, server: Server) -> None:
+    with App("plant", server.url) as app:
+
+        @app.task(name="fail")
+        def fail(value: object) -> None:
+            raise Reject("no")
+
+        fail.submit({b"\xff": math.nan, 1: [-math.inf, b"raw", 0.5]})
+        WorkerPool(app).run(burst=True)
+
+    def refuse(constant: str) -> None:
+        pytest.fail(f"{constant} is not JSON")
+
+    for command in ("ls", "show"):
+        (letter,) = json.loads(ttp("dead", command, "--json").stdout, parse_constant=refuse)
+        assert letter["args"] == [{"b'\\xff'": "nan", "1": ["-inf", "b'raw'", 0.5]}]
 
 
 def test_doctor_and_dead_letters(ttp: Ttp, server: Server) -> None:

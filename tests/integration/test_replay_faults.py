@@ -70,7 +70,31 @@ def test_a_server_that_dies_ends_the_run(server: Server, tmp_path: Path) -> None
         delivery.run(recording, clock=monotonic)
 
 
-def test_ctrl_c_ends_a_replay_with_what_was_sent(server: Server, tmp_path: Path) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["replay", "simulate --to", "simulate"])
+def test_a_server_that_dies_under_full_speed_ends_the_command(any_server: Server, tmp_path: Path, command: str) -> None:
+    name, *to = command.split()
+    database = tmp_path / "t.db"
+    what = [recorded(tmp_path, 1_000_000)] if name == "replay" else ["--start", "2020-01-01", "--rate", "1e6"]
+    target = ["--to", f"sqlite:{database}"] if to or name == "replay" else []
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ttp", name, *what, *target, "--url", any_server.url], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        with closing(any_server.connect()) as connection:
+            while process.poll() is None and not connection.call("DBSIZE"):
+                pass
+        any_server.stop(signal.SIGKILL)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 3, err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_replay_with_what_was_sent(server: Server, tmp_path: Path, how: signal.Signals) -> None:
     path = tmp_path / "pump.csv"
     path.write_text("timestamp,value\n2020-01-01 00:00:00,0\n2020-01-01 09:00:00,1\n")
     database = tmp_path / "t.db"
@@ -88,7 +112,7 @@ def test_ctrl_c_ends_a_replay_with_what_was_sent(server: Server, tmp_path: Path)
                 break
         except sqlite3.OperationalError:
             continue  # its tables are being made
-    process.send_signal(signal.SIGINT)
+    process.send_signal(how)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "sent 1 events, stored 1" in out

@@ -72,6 +72,7 @@ def test_missing_fields_come_from_the_origin_and_never_repeat() -> None:
         (b'{"v":1,"timestamp":"yesterday"}', "no_event"),
         (b'{"v":[1]}', "no_event"),
         (b'{"device_id":7,"v":1}', "no_event"),
+        (b'{"type":"unit","value":1,"unit":"s"}', "no_event"),
         (b"{}", "no_event"),
         (b"[1]", "no_event"),
         (b"true", "no_event"),

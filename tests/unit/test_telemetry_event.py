@@ -1,6 +1,7 @@
 """Events and their JSON."""
 
 import json
+import sys
 from datetime import UTC, datetime
 
 import pytest
@@ -18,6 +19,10 @@ EVENT = Event(
     "high",
     {"location": "room-27", "firmware_version": "1.4.2"},
 )
+
+NESTED: dict[str, object] = {}  # deeper than Python calls itself
+for _ in range(sys.getrecursionlimit()):
+    NESTED = {"a": NESTED}
 
 
 def test_json_is_the_dialect_of_telemetryhub_and_comes_back_as_the_stored_record() -> None:
@@ -64,6 +69,9 @@ def test_an_object_with_fields_of_its_own() -> None:
         ({"timestamp": "2026-01-01", "v": [1]}, "field v is a list"),
         ({"timestamp": "2026-01-01", "type": "co2", "value": "much"}, "value is not a number: 'much'"),
         ({"timestamp": "2026-01-01", "type": 5, "value": 1}, "type is not a name: 5"),
+        ({"timestamp": "2026-01-01", "type": "unit", "value": 1, "unit": "s"}, "two fields are named unit"),
+        ({"timestamp": "2026-01-01", "a.b": 1, "a": {"b": 2}}, "two fields are named a.b"),
+        ({"timestamp": "2026-01-01", "a": NESTED}, "nested too deeply"),
         ({"timestamp": "2026-01-01", "v": 1, "device": ""}, "device is not a name: ''"),
         ({"timestamp": "2026-01-01", "v": 1, "sequence": 1.5}, "sequence is not an integer: 1.5"),
         ({"timestamp": "2026-01-01", "v": 1, "epoch": 2**63}, "epoch does not fit 64 bits"),

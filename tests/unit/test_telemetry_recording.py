@@ -34,6 +34,7 @@ class Waiter(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         assert timeout is not None
+        assert timeout <= threading.TIMEOUT_MAX
         self._clock.waits.append(timeout)
         self._clock.now += timeout
         return self.is_set()
@@ -99,6 +100,13 @@ def test_playing_ends_when_it_is_stopped(tmp_path: Path) -> None:
     assert len(found) == 2
 
 
+def test_pauses_of_any_length_are_waited_for(tmp_path: Path) -> None:
+    clock = Clock()
+    recording = Recording(files(tmp_path, a=["1000-01-01", "2000-01-01"]), speed=0.1, clock=clock)
+    assert [at for at, _, _ in played(recording, clock)] == [0.0, 365_242 * 86_400 * 10]
+    assert len(clock.waits) > 1
+
+
 def test_an_event_that_is_refused_later_is_a_bad_row_of_its_line(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("timestamp,value\n2020-01-01,0\nx,1\n2020-01-02,2\n")
     bad: list[BadRow] = []
@@ -113,7 +121,7 @@ def test_speeds() -> None:
     assert parse_speed("full") == math.inf
     assert parse_speed("original") == 1.0
     assert parse_speed("60") == parse_speed("60x") == 60.0
-    for wrong in ["fast", "0", "-1", "nan", ""]:
+    for wrong in ["fast", "0", "-1", "1e-12", "nan", ""]:
         with pytest.raises(ValueError, match="speed must be"):
             parse_speed(wrong)
 

@@ -1,5 +1,6 @@
 """Files and this machine as sources."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from ttp.native import FrameView, encode_columns
 from ttp.telemetry.event import Record
 from ttp.telemetry.sources.csv import CsvFile
 from ttp.telemetry.sources.files import open_file
+from ttp.telemetry.sources.gateway import GatewaySource
 from ttp.telemetry.sources.host import HostSource
 from ttp.telemetry.sources.jsonl import JsonLinesFile
 from ttp.telemetry.sources.record_file import BadRow
@@ -100,6 +102,7 @@ def test_a_column_is_numeric_if_most_of_its_first_cells_are(tmp_path: Path) -> N
         ("a,b\n1,2\n", "no timestamp column"),
         ("timestamp\n2020-01-01\n", "no column beside the timestamp"),
         ("timestamp,a,a\n2020-01-01,1,2\n", "two columns of one name"),
+        ("timestamp,value\r2020-01-01,1\r2020-01-02,2\r", "lines end with CR alone"),
     ],
 )
 def test_a_file_that_cannot_hold_events_is_refused_at_once(tmp_path: Path, text: str, reason: str) -> None:
@@ -107,6 +110,42 @@ def test_a_file_that_cannot_hold_events_is_refused_at_once(tmp_path: Path, text:
     path.write_text(text)
     with pytest.raises(ValueError, match=f"x.csv: {reason}"):
         open_file(path, on_bad=lambda row: pytest.fail(str(row)))
+
+
+def test_numbers_that_are_not_finite_make_a_row_bad(tmp_path: Path) -> None:
+    cells = ["nan", "1.5", "-Infinity", "1e999"]
+    records, bad = read(tmp_path / "x.csv", "ts,v\n" + "".join(f"2020-01-01,{cell}\n" for cell in cells))
+    assert [record.fields["v"] for record in records] == [1.5]
+    assert bad == ["2: v is not finite: 'nan'", "4: v is not finite: '-Infinity'", "5: v is not finite: '1e999'"]
+    lines = [f'{{"timestamp": "2020-01-01", "v": {cell}}}\n' for cell in ["NaN", "1.5", "-Infinity", "1e999", 2**63]]
+    records, bad = read(tmp_path / "x.jsonl", "".join(lines))
+    assert [record.fields["v"] for record in records] == [1.5]
+    assert bad == [
+        "1: NaN is not JSON",
+        "3: -Infinity is not JSON",
+        "4: field v is inf",
+        "5: v does not fit 64 bits: 9223372036854775808",
+    ]
+
+
+def test_a_column_whose_first_cells_are_mostly_nan_is_numeric(tmp_path: Path) -> None:
+    records, bad = read(tmp_path / "x.csv", "ts,v\n2020-01-01,nan\n2020-01-02,NaN\n2020-01-03,3\n")
+    assert [record.fields for record in records] == [{"v": 3.0}]
+    assert len(bad) == 2
+
+
+def test_integers_are_exact(tmp_path: Path) -> None:
+    exact = [2**53 - 1, 2**53, 2**53 + 1, -(2**53) - 1, 2**63 - 1, 10**20]
+    text = "ts,v\n" + "".join(f"2020-01-01, {number}\n" for number in [*exact, 2**64 + 1])
+    records, bad = read(tmp_path / "x.csv", text)
+    assert [record.fields["v"] for record in records] == exact
+    assert bad == ["8: v is an integer of more than 64 bits: ' 18446744073709551617'"]
+
+
+def test_a_pipe_is_no_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.csv")
+    with pytest.raises(ValueError, match=r"x\.csv: no regular file"):  # nor is it waited for
+        open_file(tmp_path / "x.csv", on_bad=print)
 
 
 def test_json_lines(tmp_path: Path) -> None:
@@ -126,7 +165,7 @@ def test_json_lines(tmp_path: Path) -> None:
     ]
     assert bad[:2] == ["4: not JSON: Expecting property name enclosed in double quotes at column 2", "5: no fields"]
     assert bad[2].startswith("6: ")
-    assert bad[3:] == ["7: not UTF-8 text"]
+    assert bad[3:] == ["7: not UTF-8 at byte 34"]
 
 
 def test_the_format_is_known_by_suffix_or_first_character(tmp_path: Path) -> None:
@@ -154,6 +193,14 @@ def test_host_metrics_come_once_an_interval_and_missed_turns_are_left_out() -> N
     (second,) = source.due()
     assert second.sequence == 2
     assert source.next_due == 1010.0
+
+
+@pytest.mark.parametrize("interval", [0.0, -1.0, 1e12, float("inf"), float("nan")])
+def test_an_interval_that_nobody_can_wait_for_is_refused(interval: float) -> None:
+    with pytest.raises(ValueError, match="interval must be above 0 s and at most a year"):
+        HostSource(interval=interval)
+    with pytest.raises(ValueError, match="interval must be above 0 s and at most a year"):
+        GatewaySource("http://127.0.0.1:1", interval=interval, on_bad=print)
 
 
 def test_the_host_source_ends_after_its_count() -> None:

@@ -10,12 +10,11 @@ import typer
 from ttp.chaos.faults import FAULTS
 from ttp.chaos.report import Report
 from ttp.chaos.server import NotInjected, choose
-from ttp.cli.output import Json, complain, print_json, usage
+from ttp.cli.output import EXIT_TERMINATED, Json, complain, print_json, usage
 from ttp.errors import TtpError
 
 EXIT_FAILED = 1
 EXIT_NOT_INJECTED = 4
-EXIT_TERMINATED = 143
 
 
 def chaos(
@@ -24,7 +23,7 @@ def chaos(
     count: Annotated[int | None, typer.Option(min=1, help="How often it happens; default: by the fault.")] = None,
     seed: Annotated[int, typer.Option(help="Of what is left to chance.")] = 1,
     server: Annotated[str | None, typer.Option(help="Part of the server's name and version, as in redis.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="The full counts: two hours for all.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The full counts: an hour for all.")] = False,
     as_json: Json = False,
 ) -> None:
     """Inject a fault into servers and workers started for it, and compare what was accepted, run and committed.

@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +19,8 @@ from typing import Annotated, Self
 import typer
 
 from ttp.app import App
-from ttp.coordination import inspection
+from ttp.cli.output import EXIT_TERMINATED
+from ttp.coordination import embedded, inspection
 from ttp.errors import TtpError
 from ttp.native import BACKEND, Histogram
 from ttp.telemetry.event import Event, Record
@@ -56,16 +59,22 @@ def demo(
     Each event is analyzed, stored, and summed up by the minute; what is out of bounds raises an alert. Then a burst
     of no-op tasks, and a summary. Exits with 0 only if everything is stored, once.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(EXIT_TERMINATED))  # all that was started is ended then too
     directory = Path(tempfile.mkdtemp(prefix="ttp-demo-"))
     os.environ["TTP_STATE_DIR"] = str(directory / "server")
     os.environ.pop("TTP_URL", None)
-    with _Demo(directory) as running:
-        running.send_fleet(seconds, devices, rate)
-        fleet = running.look()
-        took = running.send_burst(burst)
-        end = running.look()
-        running.stop()
-        ok = _summary(running, fleet, end, burst, took)
+    try:
+        with _Demo(directory) as running:
+            running.send_fleet(seconds, devices, rate)
+            fleet = running.look()
+            took = running.send_burst(burst)
+            end = running.look()
+            running.stop()
+            ok = _summary(running, fleet, end, burst, took)
+    except (SystemExit, KeyboardInterrupt):  # nobody has been told of the database
+        embedded.leave()
+        shutil.rmtree(directory, ignore_errors=True)
+        raise
     raise typer.Exit(0 if ok else 1)
 
 
@@ -82,8 +91,11 @@ class _Demo:
         self._noop = self._app.remote("demo.noop", queue="burst")
         self._connection = self._app.open_connection(10.0)
         command = [sys.executable, "-m", "ttp.telemetry.demo_worker", str(directory)]
-        # One writer to the database, one worker for the burst.
-        self._workers = [subprocess.Popen([*command, queue]) for queue in QUEUES]  # noqa: S603 - this package itself
+        # One writer to the database, one worker for the burst. They end when this process does, by whatever death.
+        self._workers = [
+            subprocess.Popen([*command, queue], stdin=subprocess.PIPE)  # noqa: S603 - this package itself
+            for queue in QUEUES
+        ]
         self._before: Look | None = None
 
     def __enter__(self) -> Self:
@@ -97,7 +109,7 @@ class _Demo:
     def stop(self) -> None:
         """End the workers, in good order."""
         for worker in self._workers:
-            worker.terminate()
+            worker.stdin.close()  # type: ignore[union-attr]  # there is one
         for worker in self._workers:
             worker.wait(30)
 

@@ -12,7 +12,7 @@ import typer
 
 from ttp.cli.http import Http, endpoints
 from ttp.cli.live import live_line, stop_on_interrupt
-from ttp.cli.output import Json, Url, complain, print_json, usage
+from ttp.cli.output import AppName, Json, QueueName, Url, complain, print_json, usage
 from ttp.errors import QueueFull, ServerUnavailable
 from ttp.telemetry.delivery import CONNECT_TIMEOUT
 from ttp.telemetry.device import HubDevice
@@ -48,8 +48,8 @@ class _Target:
 @app.callback()
 def ingest(
     context: typer.Context,
-    app_name: Annotated[str, typer.Option("--app", help="App to which the events are sent.")] = "telemetry",
-    queue: Annotated[str, typer.Option(help="Queue to which they are sent.")] = "default",
+    app_name: AppName = "telemetry",
+    queue_name: QueueName = "default",
     dead_letters: Annotated[
         bool, typer.Option("--dead-letters", help="Send what is no event to the task telemetry.malformed.")
     ] = False,
@@ -58,8 +58,8 @@ def ingest(
     http: Http = None,
 ) -> None:
     """Take events, until they end or Ctrl-C, and report what was accepted and refused."""
-    intake = Intake(app_name, url, queue=queue, dead_letters=dead_letters, on_sample=complain)
-    context.obj = _Target(intake, queue, as_json, http)
+    intake = Intake(app_name, url, queue=queue_name, dead_letters=dead_letters, on_sample=complain)
+    context.obj = _Target(intake, queue_name, as_json, http)
 
 
 @app.command()

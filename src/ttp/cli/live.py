@@ -1,4 +1,4 @@
-"""While a command runs: a line of numbers, and Ctrl-C as its good end."""
+"""While a command runs: a line of numbers, and Ctrl-C or SIGTERM as its good end."""
 
 import signal
 import socket
@@ -6,10 +6,12 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ttp.worker.pool import STOPPING
+
 
 @contextmanager
 def stop_on_interrupt(stopping: threading.Event) -> Iterator[None]:
-    """Set `stopping` on Ctrl-C while the block runs; a second one raises KeyboardInterrupt.
+    """Set `stopping` on Ctrl-C or SIGTERM while the block runs; a second one raises KeyboardInterrupt.
 
     Python's handlers run in the main thread, and a signal that hits another thread does not end the main
     thread's wait. So a thread of its own hears of it, through a socket that is written to at once.
@@ -19,21 +21,23 @@ def stop_on_interrupt(stopping: threading.Event) -> Iterator[None]:
 
     def listen() -> None:
         while number := heard.recv(1):
-            if number[0] == signal.SIGINT:
+            if number[0] in STOPPING:
                 stopping.set()
 
     def handle(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number in STOPPING:
+            signal.signal(number, signal.default_int_handler)
 
     listener = threading.Thread(target=listen, name="ttp-interrupt", daemon=True)
     listener.start()
-    before = signal.signal(signal.SIGINT, handle)
+    before = {number: signal.signal(number, handle) for number in STOPPING}
     told_before = signal.set_wakeup_fd(told.fileno(), warn_on_full_buffer=False)
     try:
         yield
     finally:
         signal.set_wakeup_fd(told_before)
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
         told.close()
         listener.join()
         heard.close()

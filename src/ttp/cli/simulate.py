@@ -13,13 +13,14 @@ import typer
 from ttp.app import App
 from ttp.cli.http import Http, endpoints
 from ttp.cli.live import live_line, stop_on_interrupt
-from ttp.cli.output import Url, complain, usage
+from ttp.cli.output import AppName, QueueName, Url, complain, usage
+from ttp.errors import QueueFull
 from ttp.telemetry.delivery import CONNECT_TIMEOUT, Delivery, play
 from ttp.telemetry.event import Event, Record
 from ttp.telemetry.handlers.store import STORE
 from ttp.telemetry.hub import SENSORS, Faults, Fleet, FleetConfig
 from ttp.telemetry.sinks import open_sink
-from ttp.telemetry.sources import Source
+from ttp.telemetry.sources import MAX_INTERVAL, Source
 from ttp.telemetry.sources.host import HostSource
 
 FLEET_RATE = 1000.0
@@ -47,8 +48,8 @@ def simulate(
             help="Store the events too, in the command: sqlite:PATH, postgres:URL or parquet:DIR.",
         ),
     ] = None,
-    app_name: Annotated[str, typer.Option("--app", help="App to which the events are sent.")] = "telemetry",
-    queue: Annotated[str, typer.Option(help="Queue to which they are sent.")] = "default",
+    app_name: AppName = "telemetry",
+    queue_name: QueueName = "default",
     url: Url = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the events as JSON Lines instead of sending them.")
@@ -64,6 +65,8 @@ def simulate(
         if rate is None:
             rate = FLEET_RATE if source == "fleet" else HOST_RATE
         if duration is not None:
+            if not math.isfinite(duration * rate):
+                raise ValueError(f"duration and rate must be finite numbers, not {duration:g} and {rate:g}")
             within = math.ceil(duration * rate)
             count = within if count is None else min(count, within)
         origin = _host(rate, count) if source == "host" else _fleet(devices, rate, seed, types, faults, start, count)
@@ -76,7 +79,7 @@ def simulate(
     elif to is not None:
         _store(origin, to, url, http)
     else:
-        _send(origin, app_name, queue, url, http)
+        _send(origin, app_name, queue_name, url, http)
 
 
 def _fleet(
@@ -89,10 +92,21 @@ def _fleet(
             seed=seed,
             types=tuple(name.strip() for name in types.split(",")) if types else tuple(SENSORS),
             faults=Faults.parse(faults),
-            start=None if start is None else datetime.fromisoformat(start).timestamp(),
+            start=None if start is None else _moment(start),
             count=count,
         )
     )
+
+
+def _moment(text: str) -> float:
+    """Seconds since 1970 of an ISO time. ValueError if it is none, or nobody can wait for it."""
+    try:
+        moment = datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"start: {error}") from None
+    if moment > time.time() + MAX_INTERVAL:
+        raise ValueError(f"start must be within a year from now, not {text}")
+    return moment
 
 
 def _host(rate: float, count: int | None) -> Source[Record]:
@@ -146,7 +160,11 @@ def _send(origin: Source[Event] | Source[Record], app_name: str, queue: str, url
             urgent = isinstance(event, Event) and event.priority == "high"
             record = event.record() if isinstance(event, Event) else event
             task = high if urgent else normal
-            task.emit(record.device, record.epoch, record.sequence, record.timestamp, record.fields)
+            try:
+                task.emit(record.device, record.epoch, record.sequence, record.timestamp, record.fields)
+            except QueueFull:
+                app.open_connection(CONNECT_TIMEOUT).close()  # no server any more: that is why
+                raise
             sent += 1
 
         play(origin, emit, clock=time.time, stopping=stopping)

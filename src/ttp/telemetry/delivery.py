@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from ttp.app import App
 from ttp.coordination import inspection
@@ -62,7 +62,7 @@ def play(
     while not stopping.is_set() and (at := source.next_due) is not None:
         if (delay := at - clock()) > 0:
             pause()
-            stopping.wait(delay)
+            stopping.wait(min(delay, threading.TIMEOUT_MAX))
             continue
         for event in source.due():
             emit(event)
@@ -120,7 +120,7 @@ class Delivery:
             self._left()  # no server: better now than after the first events
             with self._worker():
                 play(source, emit, clock=clock, stopping=self.stopping)
-                self._flush()
+                self._insist(self._app.flush)
             # Nothing more comes: a burst stores what is left, retries included.
             WorkerPool(self._app).run(burst=True)
             dead = [letter.reason for letter in self._app.dead_letters(self.queue)]
@@ -139,23 +139,19 @@ class Delivery:
         return stats.tasks + stats.waiting
 
     def _emit(self, record: Record) -> None:
-        while True:
-            try:
-                self._store.emit(record.device, record.epoch, record.sequence, record.timestamp, record.fields)
-            except QueueFull:  # nothing was appended, and the worker may yet empty the queue
-                if self.stopping.is_set():
-                    raise
-            else:
-                self.sent += 1
-                return
+        emit = self._store.emit
+        self._insist(emit, record.device, record.epoch, record.sequence, record.timestamp, record.fields)
+        self.sent += 1
 
-    def _flush(self) -> None:
+    def _insist(self, send: Callable[..., None], *arguments: Any) -> None:
+        """Send until there is room: the worker may yet empty the queue, but not once the server is gone."""
         while True:
             try:
-                return self._app.flush()
-            except QueueFull:
+                return send(*arguments)
+            except QueueFull:  # nothing was appended
                 if self.stopping.is_set():
                     raise
+                self._left()
 
     @property
     def app(self) -> App:

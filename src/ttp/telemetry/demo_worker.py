@@ -34,7 +34,7 @@ def noop_task(app: App) -> LocalTask[[int], None]:
 
 
 def main() -> None:
-    """Run until SIGTERM. The arguments are the demo's directory and the queue to serve."""
+    """Run until standard input ends. The arguments are the demo's directory and the queue to serve."""
     directory = Path(sys.argv[1])
     app = demo_app(directory)
     pool = WorkerPool(app, queues=[sys.argv[2]])
@@ -54,6 +54,11 @@ def main() -> None:
             if over:
                 return
 
+    def follow() -> None:
+        os.read(sys.stdin.fileno(), 1)
+        pool.stop()
+
+    threading.Thread(target=follow, name="ttp-follow", daemon=True).start()
     reporter = threading.Thread(target=report, name="demo-report")
     reporter.start()
     try:

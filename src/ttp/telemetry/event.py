@@ -121,7 +121,10 @@ def record_from_json(data: object, *, device: str, sequence: int) -> Record:
         if value is not None and not isinstance(value, int | float):
             raise ValueError(f"value is not a number: {value!r}")
         fields[kind] = value
-    _flatten("", rest, fields)
+    try:
+        _flatten("", rest, fields)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
     if not fields:
         raise ValueError("no fields")
     return Record(
@@ -177,6 +180,8 @@ def _flatten(prefix: str, data: Mapping[str, Any], fields: dict[str, Scalar]) ->
         if isinstance(value, Mapping):
             _flatten(f"{prefix}{name}.", value, fields)
         elif value is None or isinstance(value, str | int | float):
+            if prefix + name in fields:
+                raise ValueError(f"two fields are named {prefix + name}")
             fields[prefix + name] = value
         else:
             raise ValueError(f"field {prefix}{name} is a {type(value).__name__}")

@@ -10,6 +10,8 @@ from ttp.telemetry.recording import Recording
 from ttp.telemetry.sources.files import open_file
 from ttp.telemetry.sources.record_file import BadRow, RecordFile
 
+MIN_SPEED = 1e-6
+
 
 def parse_speed(text: str) -> float:
     """`full`, `original`, or how many times faster than recorded, as a number. ValueError if it is none."""
@@ -21,8 +23,8 @@ def parse_speed(text: str) -> float:
         speed = float(text.removesuffix("x"))
     except ValueError:
         speed = math.nan
-    if not speed > 0:
-        raise ValueError(f"speed must be full, original or a factor above 0, not {text!r}")
+    if not speed >= MIN_SPEED:
+        raise ValueError(f"speed must be full, original or a factor of at least {MIN_SPEED:f}, not {text!r}")
     return speed
 
 

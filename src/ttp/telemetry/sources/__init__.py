@@ -10,7 +10,16 @@ from typing import Protocol, TypeVar
 
 from ttp.telemetry.event import Event, Record
 
+MAX_INTERVAL = 366 * 86_400.0  # seconds
+
 T_co = TypeVar("T_co", bound=Event | Record, covariant=True)
+
+
+def check_interval(seconds: float) -> float:
+    """Return seconds between two readings. ValueError if nobody can wait as long, or need not wait at all."""
+    if not 0 < seconds <= MAX_INTERVAL:
+        raise ValueError(f"interval must be above 0 s and at most a year, not {seconds:g} s")
+    return seconds
 
 
 class Source(Protocol[T_co]):

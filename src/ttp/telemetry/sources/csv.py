@@ -1,6 +1,7 @@
 """CSV files: a header line, then one event a line."""
 
 import csv
+import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain, islice
@@ -12,6 +13,7 @@ from ttp.telemetry.sources.record_file import RecordFile
 TIMESTAMP_NAMES = ("timestamp", "date", "datetime", "time", "ts")
 DEVICE_NAMES = ("device", "device_id")
 SEQUENCE_NAMES = ("sequence", "sequence_id", "seq", "")
+EXACT = 2**53  # from here on, a float may be another integer than the one that was written
 SAMPLE = 100  # rows that decide whether a column is numeric
 
 
@@ -22,8 +24,8 @@ class CsvFile(RecordFile):
     - The sequence is called sequence, sequence_id or seq, or has no name: an empty one, or a header that is
       one name short. Without such a column it is the number of the row, from 1, bad rows counted.
     - A column is numeric if more than half of its cells in the first 100 rows are, and so is one called value;
-      other columns are text. An empty cell is no field; a cell of a numeric column that is no number makes
-      the row bad.
+      other columns are text. An empty cell is no field; a cell of a numeric column that is no number,
+      or NaN or infinite, makes the row bad. So does an integer that neither a float equals nor 64 bits hold.
     - Cells are separated by comma, semicolon or tab. A line is a row: quoted cells do not span lines.
     """
 
@@ -55,6 +57,8 @@ class _Columns:
     """Which column is what."""
 
     def __init__(self, header: str, sample: list[str], path: str) -> None:
+        if "\r" in header.rstrip("\r\n"):
+            raise ValueError(f"{path}: lines end with CR alone: write it with LF or CRLF")
         self._separator = max(",;\t", key=header.count)
         names = [name.strip() for name in self._cells(header)]
         rows = []
@@ -96,9 +100,8 @@ class _Columns:
                 continue
             try:
                 fields[name] = convert(cell)
-            except ValueError:
-                kind = "a number" if convert is _number else "UTF-8 text"
-                raise ValueError(f"{name} is not {kind}: {_shown(cell)}") from None
+            except ValueError as error:
+                raise ValueError(f"{name} is {error}: {_shown(cell)}") from None
         if not fields:
             raise ValueError("no values")
         return Record(
@@ -124,26 +127,36 @@ def _find(names: list[str], wanted: tuple[str, ...]) -> int | None:
 
 def _numeric(name: str, cells: list[str]) -> bool:
     filled = [cell for cell in cells if cell.strip()]
-    return name == "value" or sum(map(_is_number, filled)) * 2 > len(filled)
+    return name == "value" or sum(_float(cell) is not None for cell in filled) * 2 > len(filled)
 
 
-def _is_number(cell: str) -> bool:
+def _float(cell: str) -> float | None:
+    """None if it is no number; NaN and infinities are."""
     try:
-        _number(cell)
+        return None if "_" in cell else float(cell)  # float() takes 1_000
     except ValueError:
-        return False
-    return True
+        return None
 
 
-def _number(cell: str) -> float:
-    if "_" in cell:  # float() takes 1_000
-        raise ValueError
-    return float(cell)
+def _number(cell: str) -> float | int:
+    value = _float(cell)
+    if value is None:
+        raise ValueError("not a number")
+    if not math.isfinite(value):
+        raise ValueError("not finite")
+    if abs(value) >= EXACT and cell.strip().lstrip("+-").isdigit() and (whole := int(cell)) != value:
+        if not -(2**63) <= whole < 2**63:
+            raise ValueError("an integer of more than 64 bits")
+        return whole
+    return value
 
 
 def _text(cell: str) -> str:
     if not cell.isascii():
-        cell.encode()  # UnicodeEncodeError, a ValueError, where the bytes were not UTF-8
+        try:
+            cell.encode()
+        except UnicodeEncodeError:
+            raise ValueError("not UTF-8 text") from None
     return cell
 
 

@@ -104,7 +104,7 @@ def record_of(value: object, origin: Origin) -> Record:
         raise Malformed("no_event", str(error)) from None
     if record.sequence == -1 and not _numbered(data):
         record.sequence = origin.sequence()
-    return _checked(record)
+    return check_fields(record)
 
 
 def _numbered(data: object) -> bool:
@@ -115,7 +115,8 @@ def _refuse_constant(name: str) -> None:
     raise Malformed("not_finite", f"{name} is not JSON")
 
 
-def _checked(record: Record) -> Record:
+def check_fields(record: Record) -> Record:
+    """The event, if its numbers and texts are such; else Malformed."""
     for name, value in record.fields.items():
         if isinstance(value, float) and not math.isfinite(value):
             raise Malformed("not_finite", f"field {name} is {value}")

@@ -1,5 +1,6 @@
 """Open a file of recorded telemetry, whatever its format."""
 
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,8 @@ def open_file(path: Path, *, device: str | None = None, on_bad: Callable[[BadRow
     Raises:
         ValueError, OSError: as `RecordFile.check`.
     """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise ValueError(f"{path}: no regular file, and it is read more than once: write it to a file first")
     suffix = path.suffix.lower()
     kind: type[RecordFile] = CsvFile
     if suffix in JsonLinesFile.suffixes:

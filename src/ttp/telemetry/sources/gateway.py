@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ttp.telemetry.event import Record, Scalar, check_integer, parse_timestamp
+from ttp.telemetry.sources import check_interval
 
 TIMEOUT = 5.0  # seconds
 MAX_ANSWER = 64 * 1024  # bytes
@@ -37,13 +38,11 @@ class GatewaySource:
         address = urlsplit(url)
         if address.scheme not in {"http", "https"} or not address.hostname:
             raise ValueError(f"gateway URL must be http://HOST:PORT, not {url!r}")
-        if interval <= 0:
-            raise ValueError(f"interval must be above 0 s, not {interval}")
         kind = HTTPSConnection if address.scheme == "https" else HTTPConnection
         self._connection = kind(address.hostname, address.port, timeout=TIMEOUT)
         self._path = address.path.rstrip("/") + "/status"
         self._device = device or address.netloc.rpartition("@")[2]
-        self._interval = interval
+        self._interval = check_interval(interval)
         self._on_bad = on_bad
         self._clock = clock
         self._due = clock()

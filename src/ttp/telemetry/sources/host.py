@@ -7,6 +7,7 @@ from time import time
 from typing import Any
 
 from ttp.telemetry.event import Record, Scalar
+from ttp.telemetry.sources import check_interval
 
 
 class HostSource:
@@ -16,12 +17,10 @@ class HostSource:
     """
 
     def __init__(self, *, interval: float = 1.0, count: int | None = None, clock: Callable[[], float] = time) -> None:
-        if interval <= 0:
-            raise ValueError(f"interval must be above 0 s, not {interval}")
         import psutil  # noqa: PLC0415 - only who reads the host pays for it
 
         self._psutil = psutil
-        self._interval = interval
+        self._interval = check_interval(interval)
         self._count = count
         self._clock = clock
         self._start = clock()

@@ -3,6 +3,8 @@
 A full queue is answered with 429, a server that is away with 503, both with Retry-After.
 """
 
+import gzip
+import io
 import threading
 import zlib
 from collections.abc import Awaitable, Callable
@@ -159,13 +161,21 @@ def _take(body: bytes, kind: str, origin: Origin, intake: Intake, refused: list[
 
 
 def _post(path: str, answer: Answer) -> "Route":
-    """A route whose body is read within its limits, and answered in a thread, where waiting is allowed."""
+    """A route whose body is read within its limits; unpacked and answered in a thread, where that may take long."""
     from starlette.concurrency import run_in_threadpool  # noqa: PLC0415
     from starlette.responses import JSONResponse  # noqa: PLC0415
     from starlette.routing import Route  # noqa: PLC0415
 
+    too_long = JSONResponse({"error": f"more than {MAX_BODY:,} bytes"}, 413)
+
     def answered(body: bytes, request: "Request") -> "Response":
         busy = {"Retry-After": RETRY_AFTER}
+        try:
+            body = _unpacked(body, request.headers.get("content-encoding", "identity"))
+        except ValueError as error:
+            return JSONResponse({"error": str(error)}, 400)
+        if len(body) > MAX_BODY:
+            return too_long
         try:
             return answer(body, request)
         except QueueFull as error:
@@ -175,13 +185,7 @@ def _post(path: str, answer: Answer) -> "Route":
 
     async def endpoint(request: "Request") -> "Response":
         body = await _read(request)
-        if body is None:
-            return JSONResponse({"error": f"more than {MAX_BODY:,} bytes"}, 413)
-        try:
-            body = _unpacked(body, request.headers.get("content-encoding", "identity"))
-        except ValueError as error:
-            return JSONResponse({"error": str(error)}, 400)
-        return await run_in_threadpool(answered, body, request)
+        return too_long if body is None else await run_in_threadpool(answered, body, request)
 
     handler: Callable[[Request], Awaitable[Response]] = endpoint
     return Route(path, handler, methods=["POST"])
@@ -200,15 +204,14 @@ async def _read(request: "Request") -> bytes | None:
 
 
 def _unpacked(body: bytes, encoding: str) -> bytes:
+    """The body itself, or a byte more of it than it may have. ValueError if there is none."""
     if encoding in {"", "identity"}:
         return body
     if encoding != "gzip":
         raise ValueError(f"content encoding {encoding!r} is not supported; gzip is")
-    unpacking = zlib.decompressobj(wbits=31)
     try:
-        out = unpacking.decompress(body, MAX_BODY)
-    except zlib.error as error:
+        return gzip.GzipFile(fileobj=io.BytesIO(body)).read(MAX_BODY + 1)
+    except EOFError:
+        raise ValueError("gzip is cut off") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"not gzip: {error}") from None
-    if not unpacking.eof:
-        raise ValueError(f"gzip is cut off, or unpacks to more than {MAX_BODY:,} bytes")
-    return out

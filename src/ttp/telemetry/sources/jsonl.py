@@ -1,12 +1,12 @@
 """JSON Lines files: one JSON object a line."""
 
-import json
 from codecs import BOM_UTF8
 from collections.abc import Iterator
 from typing import ClassVar
 
 from ttp.native import EventColumns
 from ttp.telemetry.event import Record, record_from_json
+from ttp.telemetry.sources.decoding import check_fields, parse_json
 from ttp.telemetry.sources.intake import new_columns
 from ttp.telemetry.sources.record_file import RecordFile
 
@@ -65,14 +65,9 @@ class JsonLinesFile(RecordFile):
         if not line or line.isspace():
             return None
         try:
-            if not line.isascii():
-                line.encode()  # refuses bytes that were no UTF-8
-            record = record_from_json(json.loads(line), device=self.device, sequence=number)
-        except json.JSONDecodeError as error:
-            self.refuse(f"not JSON: {error.msg} at column {error.colno}", number)
-        except UnicodeEncodeError:
-            self.refuse("not UTF-8 text", number)
-        except (ValueError, RecursionError) as error:
+            value = parse_json(line.encode(errors="surrogateescape"))
+            record = check_fields(record_from_json(value, device=self.device, sequence=number))
+        except ValueError as error:
             self.refuse(str(error), number)
         else:
             self.line = number

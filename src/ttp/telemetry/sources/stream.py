@@ -34,9 +34,13 @@ class PipeReceiver:
         stream = Stream(self._form, Origin(self._device), intake)
         read = getattr(self._file, "read1", self._file.read)
         _widen(self._file)
-        more = _readiness(self._file)
-        while not intake.stopping.is_set() and (chunk := read(CHUNK)):
-            stream.feed(chunk, more=more())
+        ready = _readiness(self._file)
+        while not intake.stopping.is_set():
+            if not ready(POLL):
+                continue  # a read would wait for as long as nobody writes
+            if not (chunk := read(CHUNK)):
+                break
+            stream.feed(chunk, more=ready(0))
         stream.end()
 
 
@@ -84,7 +88,7 @@ class TcpReceiver:
             with connection:
                 connection.settimeout(POLL)
                 stream = Stream(self._form, Origin(device), intake)
-                more = _readiness(connection)
+                ready = _readiness(connection)
                 while not intake.stopping.is_set():
                     try:
                         chunk = connection.recv(CHUNK)
@@ -96,7 +100,7 @@ class TcpReceiver:
                         raise
                     if not chunk:
                         break
-                    stream.feed(chunk, more=more())
+                    stream.feed(chunk, more=ready(0))
                 stream.end()
         except (OSError, QueueFull, ServerUnavailable):
             pass  # the sender went away, or the command ends: what was not accepted was not taken
@@ -104,15 +108,15 @@ class TcpReceiver:
             slots.release()
 
 
-def _readiness(file: BinaryIO | socket.socket) -> Callable[[], bool]:
-    """Tells whether a read would find something, if only the end; always so where there is no file descriptor."""
+def _readiness(file: BinaryIO | socket.socket) -> Callable[[float], bool]:
+    """Tells whether a read finds something within these seconds, if only the end; so it is without a descriptor."""
     try:
         number = file.fileno()
     except OSError:
-        return lambda: True
+        return lambda _: True
     poll = select.poll()
     poll.register(number, select.POLLIN)
-    return lambda: bool(poll.poll(0))
+    return lambda seconds: bool(poll.poll(seconds * 1000))
 
 
 def _widen(file: BinaryIO) -> None:
