@@ -3,7 +3,7 @@
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final, Literal
 
 from ttp.coordination import flight
@@ -45,7 +45,7 @@ class Leg:
 
     def to_bytes(self) -> bytes:
         """As it is stored."""
-        return pack([f"{self.origin:016x}", *(getattr(self, name) for name in self.__slots__[1:])])
+        return pack([f"{self.origin:016x}", *(getattr(self, field.name) for field in fields(self)[1:])])
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "Leg":
