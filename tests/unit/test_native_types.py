@@ -191,7 +191,7 @@ def test_times_and_complex_numbers_of_numpy_arrive_as_they_were() -> None:
         found = travelled(scalar)
         assert (type(found), found.dtype, found) == (type(scalar), scalar.dtype, scalar)
         assert travelled({scalar: 1}) == {scalar: 1}
-    assert np.isnat(travelled(np.datetime64("NaT")))
+    assert np.isnat(travelled(np.datetime64("NaT", "s")))
     assert travelled(np.array(2.5)) == np.float64(2.5)
 
 
