@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar, get_args, overl
 
 from ttp.coordination.keys import Keys, check_name
 from ttp.coordination.levels import Durability, check_durability
-from ttp.decorator import Decorator, TaskDecorator, check_retry, check_ttl, is_async, name_of, returned
+from ttp.decorator import Decorator, TaskDecorator, check_retry, check_ttl, is_async, name_of
 from ttp.errors import ServerRefused
 from ttp.native import TaskHandle
-from ttp.native.types import argument_converter
+from ttp.native.types import argument_converter, result_converter
 from ttp.policy import CircuitBreaker, Clock, RetryPolicy
 from ttp.producer import BatchTask, Producer, Task
 from ttp.producer.counts import SendingCounts
@@ -258,7 +258,7 @@ class App:
         function = name_or_signature
         signature = inspect.signature(function)
         name = function.__qualname__
-        return Task(self._target(name, queue, signature, self._result_ttl, "normal", returned(function)))
+        return Task(self._target(name, queue, signature, self._result_ttl, "normal", result_converter(function)))
 
     def _add(self, handler: Handler) -> None:
         if handler.name in self._handlers:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from ttp.coordination.keys import check_name
-from ttp.native.types import argument_converter, converter
+from ttp.native.types import argument_converter, result_converter
 from ttp.policy import LONGEST, CircuitBreaker, RetryPolicy
 from ttp.producer import LocalTask
 from ttp.producer.task import Target
@@ -96,7 +96,7 @@ class Decorator:
             tracing=self._tracing,
         )
         signature = inspect.signature(function)
-        target = self._target(handler.name, queue, signature, ttl, priority, returned(function))
+        target = self._target(handler.name, queue, signature, ttl, priority, result_converter(function))
         task = LocalTask(target, function)
         self._add(handler)  # last: what raises leaves nothing behind
         return task
@@ -130,9 +130,3 @@ def name_of(function: Callable[..., Any]) -> str:
         return function.__qualname__
     except AttributeError:
         raise TypeError(f"give the task a name: {function!r} has none") from None
-
-
-def returned(function: Callable[..., Any]) -> Callable[[Any], Any] | None:
-    """What makes the annotated return type out of a result that arrived."""
-    annotation = inspect.signature(function, eval_str=False).return_annotation
-    return None if annotation in (inspect.Signature.empty, None) else converter(annotation)

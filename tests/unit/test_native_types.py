@@ -371,3 +371,23 @@ def test_what_needs_no_wrapper_has_none() -> None:
 
     for function in (plain, unresolvable, lambda a, b: a, print, dict.fromkeys, type):
         assert types.argument_converter(function) is None
+
+
+def test_results_become_what_is_annotated_also_as_text() -> None:
+    def typed() -> Color:
+        return Color.RED
+
+    def written() -> "list[Color]":
+        return [Color.RED]
+
+    def plain() -> int:
+        return 1
+
+    def unknown() -> "NoSuchType":  # type: ignore[name-defined]  # noqa: F821
+        return 1
+
+    assert types.result_converter(typed)("red") is Color.RED  # type: ignore[misc]
+    assert types.result_converter(written)(["red", "blue"]) == [Color.RED, Color.BLUE]  # type: ignore[misc]
+    assert types.result_converter(plain) is None
+    assert types.result_converter(unknown) is None
+    assert types.result_converter(functools.partial(written))(["red"]) == [Color.RED]  # type: ignore[misc]

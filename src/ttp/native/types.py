@@ -211,6 +211,11 @@ def argument_converter(function: Callable[..., Any]) -> Callable[..., Any] | Non
     return convert
 
 
+def result_converter(function: Callable[..., Any]) -> Convert | None:
+    """What makes the type that a function is annotated to return; None where nothing needs converting."""
+    return converter(_hints(_annotated(function)).get("return"))
+
+
 def _annotated(function: Any) -> Any:
     """Where a callable's annotations are."""
     import functools  # noqa: PLC0415
