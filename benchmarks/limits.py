@@ -51,6 +51,24 @@ def _round_trip(run: Run) -> str:
     )
 
 
+def _bytes(run: Run) -> str:
+    event = 4 + 8 + 8  # an int32 code of the device, a timestamp, a float: benchmarks/load.py
+    largest = max(run["workloads"]["payloads"], key=lambda row: row["bytes"])
+    return (
+        f"an event is {event} bytes of columns, so {run['columns']['rate'] * event / 1e6:.0f} MB/s go through sockets,"
+        f" the server and its log; {largest['bytes'] // 1024} KiB as one argument of a task go the same way at"
+        f" {largest['mb_per_second']:.0f} MB/s ([payloads](#payloads))"
+    )
+
+
+def _start(run: Run) -> str:
+    started = run["startup"]
+    return (
+        f"an interpreter that imports nothing takes {started['interpreter']:.0f} ms here, the import"
+        f" {started['import_ttp'] / started['interpreter']:.1f} times that ([start](#start))"
+    )
+
+
 def _threads(run: Run) -> str:
     most = show_rate(run["results"]["handoffs_64"]["rate"])
     return (
@@ -67,11 +85,13 @@ def _memory(run: Run) -> str:
 LIMITS: dict[str, Why] = {  # what a line begins with → its measure
     "no-op tasks by emit": _cores,
     "… of a bare loop": _cores,
+    "events in columns": _bytes,
     "emit → handler": _small_frames,
     "submit, p50": _round_trip,
     "submit from 64 threads": _threads,
     "idle submit": _round_trip,
     "worker memory": _memory,
+    "import ttp": _start,
 }
 
 

@@ -1,14 +1,14 @@
 """Renders the committed runs as docs/benchmarks.md, its graphs, and the numbers of the README.
 
 `report.py` renders what lies in benchmarks/results/published; `--publish` first takes the newest runs of this
-machine there. The same JSON gives the same bytes.
+machine there. Runs of other machines lie beside them, as bench-NAME.json. The same JSON gives the same bytes.
 """
 
 import argparse
 import json
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,9 @@ HOT_SPOTS = """## Hot spots, before and after
 
 What the profiles showed to be slow and was fixed, each measured by the same command at the commit before and at the \
 commit after. Above 1 is better, whichever way a number counts.
+"""
+
+ELSEWHERE = """The same targets on other machines too, at the commits that stand beside them:
 """
 
 PEERS = """## Beside other task queues
@@ -173,7 +176,7 @@ PICTURES = {
 }
 
 
-def page(run: Run, peers: Run | None) -> str:
+def page(run: Run, peers: Run | None, elsewhere: Sequence[Run] = ()) -> str:
     """docs/benchmarks.md."""
     length = "make bench-full" if run["full"] else "make bench"
     parts = [INTRODUCTION, f"`{length}`, {run['seconds']} s: {environment.one_line(run['environment'])}.\n"]
@@ -183,6 +186,8 @@ def page(run: Run, peers: Run | None) -> str:
         parts += [f"## {title}\n", f"{text}\n", f"{shown}\n"]
         if title == "Targets" and (why := limits.limits(run)):
             parts.append(f"What to measure those by that are not held:\n\n{why}\n")
+        if title == "Targets" and elsewhere:
+            parts += [ELSEWHERE, _machines([run, *elsewhere]), f"{tables.side_by_side([run, *elsewhere])}\n"]
         if picture := PICTURES.get(title):
             parts.append(f"![{title}](images/benchmarks/{picture})\n")
         if title == "Where a task's time goes":
@@ -197,6 +202,10 @@ def page(run: Run, peers: Run | None) -> str:
             parts += [WORKERS, f"{peer_tables.workers(peers)}\n"]
         parts += ["Configurations:\n", _configurations(peers)]
     return "\n".join(parts)
+
+
+def _machines(runs: Sequence[Run]) -> str:
+    return "\n".join(f"{n}. {environment.one_line(run['environment'])}" for n, run in enumerate(runs, 1)) + "\n"
 
 
 def _processes(stages: dict[str, Any]) -> str:
@@ -234,18 +243,19 @@ def readme(text: str, run: Run) -> str:
     return re.sub(pattern, lambda _: numbers, text, flags=re.DOTALL)
 
 
-def load() -> tuple[Run, Run | None]:
-    """The published runs; there may be none beside others."""
+def load() -> tuple[Run, Run | None, list[Run]]:
+    """The published runs: of this machine, beside other queues (there may be none), of other machines."""
     bench, peers = (PUBLISHED / f"{kind}.json" for kind in KINDS)
-    return json.loads(bench.read_text()), json.loads(peers.read_text()) if peers.exists() else None
+    elsewhere = [json.loads(path.read_text()) for path in sorted(PUBLISHED.glob("bench-*.json"))]
+    return json.loads(bench.read_text()), json.loads(peers.read_text()) if peers.exists() else None, elsewhere
 
 
 def render() -> dict[Path, str]:
     """Every file that is made of the published runs, by its path in the repository."""
-    run, peers = load()
+    run, peers, elsewhere = load()
     pictures = graphs(run) | (peer_graphs(peers) if peers is not None else {})
     files = {IMAGES / name: text for name, text in pictures.items()}
-    files[PAGE] = page(run, peers)
+    files[PAGE] = page(run, peers, elsewhere)
     files[README] = readme((ROOT / README).read_text(), run)
     return files
 

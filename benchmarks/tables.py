@@ -55,6 +55,15 @@ def targets(run: Run) -> str:
     return table(("what", "target", "native", "held", "pure Python", "LPUSH/BRPOP"), rows)
 
 
+def side_by_side(runs: Sequence[Run]) -> str:
+    """What the native core held on each of several machines."""
+    rows = [
+        (line.what, line.hold, *(f"{line.native(run)}{'' if line.holds(run) else ' ✗'}" for run in runs))
+        for line in LINES
+    ]
+    return table(("what", "target", *range(1, len(runs) + 1)), rows)
+
+
 def headline(run: Run) -> str:
     """The short table of the README."""
     kinds = ("native", "pure", "baseline")

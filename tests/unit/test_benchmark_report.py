@@ -49,6 +49,16 @@ def test_a_change_of_a_run_shows_in_the_page(report: ModuleType) -> None:
     assert report.readme("\n".join(report.MARKS), first) != report.readme("\n".join(report.MARKS), second)
 
 
+def test_other_machines_stand_beside_this_one(report: ModuleType) -> None:
+    other = copy.deepcopy(run())
+    other["environment"]["cpu"] = "another processor"
+    other["throughput"]["native"]["rate"] = 9_870_000.0
+    alone, both = report.page(run(), None), report.page(run(), None, [other])
+    assert "another processor" not in alone
+    assert "\n2. 2 × another processor" in both
+    assert re.search(r"\| no-op tasks by emit, end to end \|[^|]*\|[^|]*\| 9.87 M/s \|", both)
+
+
 def test_graphs_are_images_for_light_and_dark(report: ModuleType) -> None:
     for name, text in report.graphs(run()).items():
         assert ET.fromstring(text).tag.endswith("svg"), name
