@@ -61,6 +61,7 @@ def test_events_that_the_database_refuses_are_dead_letters_and_the_run_ends(serv
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_server_that_dies_ends_the_run(server: Server, tmp_path: Path) -> None:
     path = recorded(tmp_path, 1)
     path.write_text("timestamp,value\n2020-01-01 00:00:00,0\n2020-01-01 00:00:01,1\n")
@@ -71,6 +72,7 @@ def test_a_server_that_dies_ends_the_run(server: Server, tmp_path: Path) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.once
 @pytest.mark.parametrize("command", ["replay", "simulate --to", "simulate"])
 def test_a_server_that_dies_under_full_speed_ends_the_command(any_server: Server, tmp_path: Path, command: str) -> None:
     name, *to = command.split()
