@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mutants simulate test test-suites test-python test-faults test-builds test-cpp test-packaging \
+.PHONY: help demo mutants simulate test test-python test-faults test-builds test-cpp test-packaging \
   bench bench-full bench-peers bench-report wheel docs recording screenshots check lint build clean
 
 help:
@@ -68,18 +68,13 @@ demo: build
 	@echo "running ttp demo"
 	@TTP_BACKEND=native $(BIN)/ttp demo
 
-# Tests of Python wait for processes and servers, so compilers have the rest of the cores meanwhile. Make 4 keeps what
-# each says together.
-TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+# Faults mostly wait, so compilers have the rest of the cores meanwhile. Make 4 keeps what each says together.
+TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=recurse)
 
-test: $(VENV)/.dev build
-	@echo "testing Python on both cores, then injecting faults; meanwhile C++ under sanitizers, and packaging"
-	@$(MAKE) --no-print-directory --jobs=2 $(TOGETHER) test-suites test-builds
+test: test-python
+	@echo "injecting faults, and killing workers in mid-drain of a million tasks; meanwhile C++ under sanitizers, and packaging"
+	@$(MAKE) --no-print-directory --jobs=2 $(TOGETHER) test-faults test-builds
 	@echo "all tests passed"
-
-test-suites:
-	@$(MAKE) --no-print-directory test-python
-	@$(MAKE) --no-print-directory test-faults
 
 # A core that does not compile, or does not load, fails here and is not hidden by its twin.
 test-python: $(VENV)/.dev build
@@ -93,7 +88,7 @@ test-python: $(VENV)/.dev build
 	done
 
 test-faults: $(VENV)/.dev build
-	@echo "injecting faults, and killing workers in mid-drain of a million tasks"
+	@echo "the tests of faults"
 	@TTP_BACKEND=native $(PYTEST) -n $(TESTERS) --dist worksteal tests/faults
 
 test-builds:
