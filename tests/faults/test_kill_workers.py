@@ -90,6 +90,12 @@ class Fleet:
             assert worker.wait(60) == 0
 
 
+def stand_still(process: subprocess.Popen[bytes]) -> None:
+    """SIGSTOP; returns when none of its threads runs any more."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+
+
 class Looker:
     """Looks at the queue from outside."""
 
@@ -151,9 +157,13 @@ def test_all_executed_each_committed_once(app: ttp.App, tmp_path: Path, request:
         while look.done() < goal:
             time.sleep(0.001)
         fleet.pace(slow=True)
-        while not look.pending(victim.pid):
+        stand_still(victim)
+        # What it had sent before it stood still has been done by the second look.
+        while not (look.pending(victim.pid) and look.pending(victim.pid)):
+            victim.send_signal(signal.SIGCONT)
             assert look.done() < TASKS, "drained before it could be killed"
             time.sleep(0.001)
+            stand_still(victim)
         pid = fleet.kill(kill % 2)
         killed_at = time.monotonic()
         pending = look.pending(pid)

@@ -40,7 +40,8 @@ def main(directory: Path, stall: float, poison: int, spin: int) -> None:
         committed.emit(n)  # a child commits with its parent, or not at all
         sum(range(spin))
 
-    breaker = CircuitBreaker("dependency", wait=0.5, max_wait=0.5, ramp=0.5, clock=app.clock)
+    # A short window: what ran well before the fault does not outweigh it for long.
+    breaker = CircuitBreaker("dependency", window=1.0, wait=0.5, max_wait=0.5, ramp=0.5, clock=app.clock)
     app.task(name="work", retry=RetryPolicy(max_attempts=50, max_delay=0.5), breaker=breaker)(work)
     pool = WorkerPool(app, queues=["default"], stall=stall)
     pool.run()

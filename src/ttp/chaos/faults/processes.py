@@ -9,12 +9,12 @@ from ttp.chaos.fleet import spawn
 from ttp.chaos.report import Report
 from ttp.chaos.run import Run
 from ttp.chaos.worker_process import DOWN
+from ttp.coordination import discovery
 from ttp.coordination.server_binary import ServerBinary
 
 STALL = 2.0  # seconds
 SPIN = 20_000  # turns of a loop in every task, where workers are hit: all have work all the time
 FOR_EVER = 1 << 30  # rows of a source
-MIN_CALLS = 20  # of which half must fail before a breaker opens
 
 
 def kill_worker(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
@@ -114,9 +114,9 @@ def dependency_down(binary: ServerBinary, tasks: int, seed: int, count: int) -> 
         feeder = run.feed()
         for _ in range(count):
             run.wait_for_work()
+            run.wait("closed breakers", lambda: not _tripped(run))
             down.touch()
-            goal = run.stats().retried + MIN_CALLS
-            run.wait("failed calls", partial(_failed, run, goal))
+            run.wait("a breaker that opened", partial(_tripped, run))
             run.report.injected += 1
             begun, ended = time.monotonic(), run.ended()
             down.unlink()
@@ -128,9 +128,11 @@ def dependency_down(binary: ServerBinary, tasks: int, seed: int, count: int) -> 
         return report
 
 
-def _failed(run: Run, goal: int) -> bool:
+def _tripped(run: Run) -> bool:
+    """Whether a worker's last report, of the last second, says that its breaker has opened and not closed since."""
     run.ended()
-    return run.stats().retried >= goal
+    reports = [worker.report for worker in discovery.workers(run.look, [run.keys])]
+    return any(state != "closed" for report in reports for state in report.get("breakers", {}).values())
 
 
 def poison(binary: ServerBinary, tasks: int, seed: int, count: int) -> Report:
