@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PYTEST := $(BIN)/python -m pytest --quiet $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo mutants simulate test test-python test-faults test-builds test-cpp test-packaging \
+.PHONY: help demo mutants simulate test test-suites test-python test-faults test-builds test-cpp test-packaging \
   bench bench-full bench-peers bench-report wheel docs recording screenshots check lint build clean
 
 help:
@@ -68,13 +68,18 @@ demo: build
 	@echo "running ttp demo"
 	@TTP_BACKEND=native $(BIN)/ttp demo
 
-# Faults mostly wait, so compilers have the rest of the cores meanwhile. Make 4 keeps what each says together.
-TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=recurse)
+# Tests of Python wait for processes and servers, so compilers have the rest of the cores meanwhile. Make 4 keeps what
+# each says together.
+TOGETHER := $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-test: test-python
-	@echo "injecting faults, and killing workers in mid-drain of a million tasks; meanwhile C++ under sanitizers, and packaging"
-	@$(MAKE) --no-print-directory --jobs=2 $(TOGETHER) test-faults test-builds
+test: $(VENV)/.dev build
+	@echo "testing Python on both cores, then injecting faults; meanwhile C++ under sanitizers, and packaging"
+	@$(MAKE) --no-print-directory --jobs=2 $(TOGETHER) test-suites test-builds
 	@echo "all tests passed"
+
+test-suites:
+	@$(MAKE) --no-print-directory test-python
+	@$(MAKE) --no-print-directory test-faults
 
 # A core that does not compile, or does not load, fails here and is not hidden by its twin.
 test-python: $(VENV)/.dev build
@@ -88,7 +93,7 @@ test-python: $(VENV)/.dev build
 	done
 
 test-faults: $(VENV)/.dev build
-	@echo "the tests of faults"
+	@echo "injecting faults, and killing workers in mid-drain of a million tasks"
 	@TTP_BACKEND=native $(PYTEST) -n $(TESTERS) --dist worksteal tests/faults
 
 test-builds:
