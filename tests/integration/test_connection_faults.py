@@ -5,6 +5,7 @@ import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -65,9 +66,27 @@ class TestFaults:
 
     def test_a_short_time_to_connect_is_not_the_time_to_read(self, server: Server) -> None:
         connection = server.connect(connect_timeout=0.5)
-        sock = connection._raw._get_socket()
-        assert sock.gettimeout() > 1
+        for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+            assert struct.unpack("ll", connection._sock.getsockopt(socket.SOL_SOCKET, option, 16)) == (10, 0)
         connection.close()
+
+    def test_a_server_that_stands_still(self, server: Server, connection: Connection) -> None:
+        """Between a reply's bytes, and while it takes no more: a socket's time is up."""
+        soon = struct.pack("ll", 0, 20_000)
+        server.signal(signal.SIGSTOP)
+        connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, soon)
+        connection.send([("PING",)])
+        with pytest.raises(ServerUnavailable, match="no reply within"):
+            connection.read()
+        assert not connection.connected
+        server.signal(signal.SIGCONT)
+        connection.connect()
+        server.signal(signal.SIGSTOP)
+        connection._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, soon)
+        with pytest.raises(ServerUnavailable, match="takes nothing more"):
+            connection.send([("ECHO", bytes(64_000_000))])
+        assert not connection.connected
+        server.signal(signal.SIGCONT)
 
     def test_a_server_that_dies_under_a_blocked_read(self, server: Server, connection: Connection) -> None:
         connection.ensure_queue(KEYS)

@@ -88,6 +88,20 @@ def test_a_worker_ends_with_its_grace_though_neither_handler_nor_server_answers(
     assert done.returncode == 0, done.stderr
 
 
+IDLE_THREADS = """
+from ttp.worker.runners import ThreadRunner
+from ttp.worker.vital import Vital
+
+ThreadRunner(16, ended=print, relieve=print, vital=Vital()).close()
+"""
+
+
+def test_threads_that_run_nothing_are_gone_when_the_interpreter_ends() -> None:
+    """One that waited in the native queue was ended by force then, and the process with it."""
+    done = subprocess.run([sys.executable, "-c", IDLE_THREADS], timeout=60, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_connection_that_broke_is_not_connected(server: Server) -> None:
     wire = Wire(open_connection=lambda _: server.connect(), consumer="me", queues=[], answered=print, received=print)
     assert not wire.connected

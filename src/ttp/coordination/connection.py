@@ -8,6 +8,9 @@ replies behind it still come; `call` raises it.
 """
 
 import select
+import socket
+import struct
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -25,8 +28,11 @@ from ttp.coordination.url import Target as Target
 from ttp.errors import ServerRefused, ServerUnavailable
 from ttp.policy import Clock
 
-SOCKET_TIMEOUT = 10.0  # seconds without a byte in the midst of a reply, or with a full socket while sending
+SOCKET_TIMEOUT = 10  # seconds without a byte of a reply that is due, or with a full socket while sending
+READ_SIZE = 65_536  # bytes that one system call reads at most
 JOINED = 32_768  # bytes of commands that go in one system call; joining more would cost more than it saves
+
+_UNFINISHED = object()
 
 
 class Connection:
@@ -58,6 +64,10 @@ class Connection:
         self._clock = clock or Clock()
         self._pack: Callable[[Command], bytes]
         self._raw: Any = None  # redis-py's connection; its types are partial
+        self._sock: Any = None  # the same one's
+        self._reader: Any = None
+        self._push: type = type(None)
+        self._buffer = bytearray()
         self._poller = select.poll()
         self._early: deque[Any] = deque()  # replies read before their turn
         self._awaited = 0  # replies still to come from the socket
@@ -73,9 +83,6 @@ class Connection:
             ServerRefused: the server will not serve as it is set up.
         """
         self.close()
-        from hiredis import pack_command  # noqa: PLC0415 - with redis-py, not before needed
-
-        self._pack = pack_command  # type: ignore[assignment] # its stub takes tuples of one argument
         raw = self._make()
         try:
             raw.connect()
@@ -83,10 +90,7 @@ class Connection:
             raw.disconnect()
             raise faults.in_words(error, self.target) from None
         self._raw = raw
-        sock = raw._get_socket()  # noqa: SLF001 - redis-py offers no other way
-        sock.settimeout(SOCKET_TIMEOUT)
-        self._poller = select.poll()
-        self._poller.register(sock, select.POLLIN)
+        self._take_over(raw)
         deadline = time.monotonic() + self._connect_timeout
         try:
             self._greet(raw.handshake_metadata or {}, deadline)
@@ -110,6 +114,7 @@ class Connection:
             "driver_info": None,
             "maint_notifications_config": None,
             "health_check_interval": 0,
+            "socket_read_size": 4096,
             "retry": None,
         }
         if target.path:
@@ -117,6 +122,24 @@ class Connection:
             return unix(path=target.path, **settings)
         kind: Any = SSLConnection if target.tls else TcpConnection
         return kind(host=target.host, port=target.port, **settings, **dict(target.tls_files))
+
+    def _take_over(self, raw: Any) -> None:
+        """From here on redis-py is not asked: what it does around each system call takes longer than that."""
+        import hiredis  # noqa: PLC0415 - with redis-py, not before needed
+
+        self._pack = hiredis.pack_command  # type: ignore[assignment] # its stub takes tuples of one argument
+        self._push = hiredis.PushNotification
+        self._reader = hiredis.Reader(replyError=raw._parser.parse_error, notEnoughData=_UNFINISHED)  # noqa: SLF001
+        self._buffer = bytearray(READ_SIZE)
+        self._sock = raw._get_socket()  # noqa: SLF001 - redis-py offers no other way
+        self._poller = select.poll()
+        self._poller.register(self._sock, select.POLLIN)
+        if self.target.tls or sys.platform == "win32":
+            self._sock.settimeout(SOCKET_TIMEOUT)
+        else:  # by the system: Python's own time-out is a system call more each time
+            self._sock.settimeout(None)
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SOCKET_TIMEOUT, 0))
 
     def _greet(self, hello: dict[Any, Any], deadline: float) -> None:
         about = {_text(key): value for key, value in hello.items()}
@@ -181,13 +204,15 @@ class Connection:
 
     def send(self, commands: Sequence[Command]) -> None:
         """Send commands in one go; each gets one reply."""
-        raw = self._connected()
+        send = self._connected().sendall
         try:
-            # Packed as redis-py would, without its look at every argument: a commit has dozens.
             packed = list(map(self._pack, commands))
-            if sum(map(len, packed)) < JOINED:
+            if len(packed) > 1 and sum(map(len, packed)) < JOINED:
                 packed = [b"".join(packed)]
-            raw.send_packed_command(packed, check_health=False)
+            for data in packed:
+                send(data)
+        except BlockingIOError:  # said by the system when the socket's time is up
+            raise self._closed_by(TimeoutError(f"it takes nothing more for {SOCKET_TIMEOUT} s")) from None
         except Exception as error:
             raise self._closed_by(error) from None
         self._awaited += len(commands)
@@ -205,15 +230,16 @@ class Connection:
         return self._early.popleft() if self._early else self._receive(timeout)
 
     def _receive(self, timeout: float | None) -> Any:
-        raw = self._connected()
-        limit = SOCKET_TIMEOUT if timeout is None else timeout
+        self._connected()
         if not self._awaited:
             raise RuntimeError("no command awaits a reply")
-        if not self._arrived(limit):
-            raise self._closed_by(TimeoutError(f"no reply within {limit:.2g} s"))
         try:
-            # As redis-py's connection reads, which words what it might have to say of an error each time.
-            reply = raw._parser.read_response()  # noqa: SLF001
+            reply = self._next()
+            if reply is _UNFINISHED and timeout is not None and not self._arrived(timeout):
+                raise TimeoutError(f"no reply within {timeout:.2g} s")
+            while reply is _UNFINISHED:
+                self._fill()
+                reply = self._next()
         except Exception as error:
             reply = self._judge(error)
         except BaseException:  # in the midst of a reply, perhaps
@@ -223,6 +249,23 @@ class Connection:
             reply = self._judge(reply)
         self._awaited -= 1
         return reply
+
+    def _next(self) -> Any:
+        """The next reply that has come; `_UNFINISHED` where none is whole."""
+        reply = self._reader.gets()
+        while type(reply) is self._push:  # asked for by nobody
+            reply = self._reader.gets()
+        return reply
+
+    def _fill(self) -> None:
+        """Take what the socket has; wait until it has something."""
+        try:
+            size = self._sock.recv_into(self._buffer)
+        except BlockingIOError:  # likewise
+            raise TimeoutError(f"no reply within {SOCKET_TIMEOUT} s") from None
+        if not size:
+            raise ConnectionError("the server closed the connection")
+        self._reader.feed(self._buffer, 0, size)
 
     def _ask(self, commands: Sequence[Command], deadline: float) -> list[Any]:
         """Send and read, putting aside the replies that were outstanding before."""
@@ -247,12 +290,8 @@ class Connection:
         return bool(self._early) or self._arrived(timeout)
 
     def _arrived(self, timeout: float) -> bool:
-        raw = self._connected()
-        # As redis-py's can_read, without its five system calls: whether the peer hung up, reading tells.
-        reader = raw._parser._reader  # noqa: SLF001
-        if reader is None:
-            raise self._closed_by(ConnectionError("closed"))
-        if reader.has_data() or (self.target.tls and raw._get_socket().pending()):  # noqa: SLF001
+        sock = self._connected()
+        if self._reader.has_data() or (self.target.tls and sock.pending()):
             return True
         return bool(self._poller.poll(max(0.0, timeout) * 1000))
 
@@ -278,22 +317,25 @@ class Connection:
         self.send([("SUBSCRIBE", channel)])
         self._awaited -= 1  # what comes is a push, not a reply
         deadline = time.monotonic() + SOCKET_TIMEOUT
-        while (push := self._push(deadline - time.monotonic())) is None or push[0] != b"subscribe":
+        while (push := self._pushed(deadline - time.monotonic())) is None or push[0] != b"subscribe":
             if time.monotonic() >= deadline:
                 raise self._closed_by(TimeoutError("no answer to SUBSCRIBE"))
 
     def read_message(self, timeout: float) -> bytes | None:
         """The next message; None if there is none within timeout seconds."""
-        push = self._push(timeout)
+        push = self._pushed(timeout)
         return bytes(push[2]) if push is not None and push[0] == b"message" else None
 
-    def _push(self, timeout: float) -> list[Any] | None:
+    def _pushed(self, timeout: float) -> list[Any] | None:
         if not self._arrived(timeout):
             return None
         try:
-            push = self._connected().read_response(push_request=True)
+            while (push := self._reader.gets()) is _UNFINISHED:
+                self._fill()
         except Exception as error:
             raise checked(self._judge(error)) from None
+        if isinstance(push, Exception):
+            raise checked(self._judge(push))
         return list(push)
 
     # state
@@ -310,12 +352,12 @@ class Connection:
 
     def fileno(self) -> int:
         """The socket's file descriptor."""
-        sock = self._connected()._get_socket()  # noqa: SLF001 - redis-py offers no other way
-        return int(sock.fileno())
+        return int(self._connected().fileno())
 
     def close(self) -> None:
         """Close the socket. What was not answered is unknown."""
         raw, self._raw = self._raw, None
+        self._sock = self._reader = None
         self._early.clear()
         self._awaited = 0
         self._queues.clear()
@@ -325,9 +367,9 @@ class Connection:
     # faults
 
     def _connected(self) -> Any:
-        if self._raw is None:
+        if self._sock is None:
             raise ServerUnavailable(f"not connected to {self.target}")
-        return self._raw
+        return self._sock
 
     def _judge(self, error: Exception) -> ReplyError:
         """The command's own error; anything worse closes the connection and is raised."""

@@ -31,7 +31,7 @@ _IN_WORDS = {
 }
 
 
-_PLAIN = re.compile(r"^Error -?\d+ (?:connecting to .*?|while writing to socket)\. (.+?)\.?$")
+_PLAIN = re.compile(r"^Error -?\d+ connecting to .*?\. (.+?)\.?$")
 """What the client library says around the system's own words."""
 
 
@@ -66,6 +66,8 @@ def in_words(error: Exception, target: Target) -> ServerUnavailable:
         return ServerRefused(f"{target} is too old: it must be Redis 6.2 or later, or Valkey")
     if match := _PLAIN.search(text):
         text = match[1]
+    elif isinstance(error, OSError) and error.strerror:
+        text = error.strerror
     return ServerUnavailable(f"no connection to {target}: {text or type(error).__name__}")
 
 

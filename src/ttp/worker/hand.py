@@ -93,7 +93,8 @@ class Hand:
         with self._lock:
             self._jobs.pop(id(job), None)
             self._known.discard(job.first_id)
-        self.room.set()
+        if not self.room.is_set():  # setting takes a lock, and most workers wait for nobody
+            self.room.set()
 
     def await_room(self, seconds: float) -> None:
         """Wait until a job is over, for so long at most."""

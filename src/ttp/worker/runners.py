@@ -1,5 +1,6 @@
 """Run a job's slices here or in threads."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -16,6 +17,7 @@ MAX_SLICE_ROWS = 64
 SLICE_SECONDS = 0.001
 MAX_SLICES = 1024  # of one frame
 RING = 16_384  # slices that may wait for a thread
+ENDING = 1.0  # seconds for a thread that runs nothing to end
 
 Relieve = Callable[[Job], None]
 
@@ -77,6 +79,7 @@ class ThreadRunner:
         self._ended = ended
         self._relieve = relieve
         self._seconds_per_task: dict[str, float] = {}
+        self._running: set[threading.Thread] = set()
         self._threads = [vital.thread(f"ttp-handler-{n}", self._work) for n in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -109,15 +112,25 @@ class ThreadRunner:
         return len(self._queue) < 2 * len(self._threads)
 
     def close(self) -> None:
-        """End the threads; those inside a handler end when it does."""
+        """End the threads; those inside a handler end when it does.
+
+        The others are waited for: the interpreter, when it ends, would end a thread that waits for a slice by force,
+        which C++ does not survive.
+        """
         self._queue.close()
+        for thread in self._threads:
+            if thread not in self._running:
+                thread.join(ENDING)
 
     def _work(self) -> None:
+        this = threading.current_thread()
         while True:
+            self._running.discard(this)
             try:
                 parts: list[Slice] = self._queue.pop()
             except EOFError:
                 return
+            self._running.add(this)
             jobs: list[Job] = [part.state for part in parts]
             begun, first = time.monotonic(), sum(part.next for part in parts)
             for job in jobs:

@@ -61,6 +61,7 @@ class Wire:
         self._unsent: deque[Commit] = deque()
         self._unsent_since = 0.0
         self._sent: deque[Commit | None] = deque()  # None: a fetch
+        self._unheeded: deque[tuple[Commit, Any]] = deque()  # commits and their replies
 
     def commit(self, commit: Commit) -> None:
         """Send it with the next `send`."""
@@ -75,8 +76,8 @@ class Wire:
 
     @property
     def quiet(self) -> bool:
-        """Nothing to send and nothing to be answered."""
-        return not (self._unsent or self._sent)
+        """Nothing to send, nothing to be answered, no answer to be heeded."""
+        return not (self._unsent or self._sent or self._unheeded)
 
     @property
     def unsent_age(self) -> float:
@@ -98,12 +99,14 @@ class Wire:
     def send(self) -> None:
         """Send the commits."""
         self._write([])
+        self._heed()
 
     def fetch(self, streams: Sequence[str], *, count: int, block_ms: int | None) -> None:
         """Send the commits and behind them a read that blocks for so long, or (None) not at all."""
         read = commands.read_group(self._consumer, streams, count=count, block_ms=block_ms)
         self._write([read, *map(commands.cancels_count, self._queues)])
         self._sent.append(None)
+        self._heed()
 
     def _write(self, more: list[Command]) -> None:
         connection = self.connection
@@ -114,23 +117,35 @@ class Wire:
             connection.send(batch + more)
 
     def read(self) -> None:
-        """Take every reply that is due, waiting for it."""
+        """Take every reply that is due, waiting for it.
+
+        What a fetch has brought comes first: answers to commits are heeded while nothing is there to be read, or behind
+        the next sending, so while the server works.
+        """
+        connection = self.connection
         while self._sent:
+            if self._unheeded and not connection.readable():
+                self._heed()
+            reply = connection.read()
             commit = self._sent[0]
-            reply = self.connection.read()
             if commit is not None:
                 self._sent.popleft()
-                self._answered(commit, reply)
+                self._unheeded.append((commit, reply))
                 continue
             entries = commands.entries(reply)
-            cancels = sum([int(self.connection.read()) for _ in self._queues])
+            cancels = sum([int(connection.read()) for _ in self._queues])
             self._sent.popleft()
             self._received(entries, self._cancels() if entries and cancels else {})
 
+    def _heed(self) -> None:
+        while self._unheeded:
+            self._answered(*self._unheeded.popleft())
+
     def settle(self) -> None:
-        """Send all commits and take all replies."""
+        """Send all commits, take all replies and heed all answers."""
         self.send()
         self.read()
+        self._heed()
 
     def _cancels(self) -> Cancelled:
         """Which tasks are asked not to run. A fetch is the last thing on the wire, so this may be called then."""
@@ -143,6 +158,7 @@ class Wire:
     def reconnect(self) -> None:
         """One attempt to connect anew. What was not answered is to be sent again; a fetch is forgotten."""
         self.close()
+        self._heed()
         self._unsent.extendleft(commit for commit in reversed(self._sent) if commit is not None)
         self._sent.clear()
         connection = self._open_connection(5.0)

@@ -207,7 +207,7 @@ class Worker:
 
     def _drain(self) -> None:
         """Stopping: give back what has not begun, then wait for what runs."""
-        self._wire.read()
+        self._wire.settle()
         self._give_back(self._hand.take_waiting())
         if self._hand.held:
             self._pause()
