@@ -47,6 +47,9 @@ class Event:
         self._process.check()
         return False
 
+    def is_set(self) -> bool:
+        return False
+
     def set(self) -> None: ...
     def clear(self) -> None: ...
 
