@@ -12,6 +12,8 @@ from ttp.coordination.scripts import BEATS
 pytest.importorskip("lupa", reason="lupa runs the scripts of the modelled server")
 from simulation.model_server import ModelServer
 
+pytestmark = pytest.mark.once
+
 
 class Shadow(ModelServer):
     """A modelled server beside a real one."""

@@ -100,6 +100,7 @@ def test_every_recorded_file_is_stored_exactly(ttp: Ttp, tmp_path: Path) -> None
 
 
 @needs_data
+@pytest.mark.once
 @pytest.mark.parametrize("kind", ["postgres", "parquet"])
 def test_two_recorded_files_are_stored_exactly_in_other_sinks(
     ttp: Ttp, tmp_path: Path, postgres: Postgres, kind: str
@@ -119,6 +120,7 @@ def test_two_recorded_files_are_stored_exactly_in_other_sinks(
 
 
 @needs_data
+@pytest.mark.once
 def test_a_replay_that_was_killed_is_completed_by_the_next(ttp: Ttp, server: Server, tmp_path: Path) -> None:
     files, expected = recorded()
     database = tmp_path / "all.db"

@@ -9,6 +9,8 @@ from real_server import Server
 from status_page import StatusPage
 from ttp import App, Reject, testing
 
+pytestmark = pytest.mark.once
+
 pytest.importorskip("uvicorn", reason="no uvicorn here: install ttp[ui]")
 
 EVIL = "<img src=x onerror='document.title=1'><script>document.title=2</script>"

@@ -12,6 +12,8 @@ import pytest
 pytest.importorskip("lupa", reason="lupa runs the scripts of the modelled server")
 from simulation.world import simulate
 
+pytestmark = pytest.mark.once
+
 SEEDS = 200
 PARTS = 4
 

@@ -45,7 +45,7 @@ def run_slice(job: Job, part: Slice, relieve: Relieve) -> None:
     Args:
         relieve: commits what has been done so far; called when results and children grow large.
     """
-    if job.handler.tracing is None:
+    if job.handler.tracing is None or part.next >= part.stop:  # a split may have left nothing of it
         _run(job, part, relieve)
     else:
         with span_of(job.handler.tracing, job, part):
