@@ -134,6 +134,12 @@ def cpu(process: psutil.Process) -> float:
     return float(times.user + times.system)
 
 
+def waited(pid: int) -> float:
+    """Seconds for which its threads were ready to run, and waited for a core; 0 where the system does not tell."""
+    times = [path.read_text().split() for path in Path(f"/proc/{pid}/task").glob("*/schedstat")]
+    return sum(int(waiting) for _, waiting, _ in times) / 1e9
+
+
 @contextmanager
 def paused(worker: psutil.Process) -> Iterator[None]:
     """A worker whose processes stand still until the block ends."""

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from harness import Bench, Role, cpu
+from harness import Bench, Role, cpu, waited
 
 RATES = (1_000, 10_000, 100_000, 1_000_000)
 PURE_RATES = (1_000, 10_000)
@@ -18,24 +18,29 @@ BASELINE_RATES = (1_000, 10_000)
 
 
 def at_rate(bench: Bench, rate: int, seconds: int, backend: str = "native") -> dict[str, Any]:
-    """Percentiles in ms at a rate; frames a second, and the microseconds of CPU time that one costs each process."""
+    """Percentiles in ms at a rate; frames a second, and what one costs each process, in microseconds.
+
+    That is CPU time, and time for which it could run and had no core.
+    """
     bench.fresh()
     handle, path = tempfile.mkstemp(suffix=".json")
     os.close(handle)
     try:
         with bench.worker(backend=backend, BENCH_LATENCIES=path) as worker:
             processes = {"server": bench.server, "worker": worker}
-            before = {name: cpu(process) for name, process in processes.items()}
+            before = {name: (cpu(process), waited(process.pid)) for name, process in processes.items()}
             sent = Role("load.py", "paced", rate, seconds, environment=bench.environment(backend)).run()
             bench.wait_for("done", int(sent["tasks"]) + 1)
-            used = {name: cpu(process) - before[name] for name, process in processes.items()}
+            used = {name: cpu(process) - before[name][0] for name, process in processes.items()}
+            idle = {name: waited(process.pid) - before[name][1] for name, process in processes.items()}
             frames = bench.counted("id")
         seen = json.loads(Path(path).read_text())
     finally:
         Path(path).unlink()
     assert seen["count"] == sent["recorded"], (seen, sent)
-    spent = {name: seconds / frames * 1e6 for name, seconds in (("producer", sent["cpu"]), *used.items())}
-    return {"rate": rate, "held": sent["held"], "frames": frames / sent["seconds"], "us_per_frame": spent, **seen}
+    costs = {"us_per_frame": {"producer": sent["cpu"], **used}, "us_waiting": {"producer": sent["waited"], **idle}}
+    each = {what: {name: spent / frames * 1e6 for name, spent in of.items()} for what, of in costs.items()}
+    return {"rate": rate, "held": sent["held"], "frames": frames / sent["seconds"], **each, **seen}
 
 
 def baseline_at_rate(bench: Bench, rate: int, seconds: int) -> dict[str, float]:

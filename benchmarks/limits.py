@@ -21,10 +21,12 @@ def _cores(run: Run) -> str:
 def _small_frames(run: Run) -> str:
     row = next(row for row in run["latency"]["native"] if row["rate"] == 10_000)
     busy = row["frames"] * sum(row["us_per_frame"].values()) / 1e6 if "frames" in row else 0.0
+    waiting = sum(row.get("us_waiting", {}).values())
     frames = (
         f"; at 10,000/s {row['frames']:,.0f} frames a second, each with what came since the one before, keep"
-        f" {busy:.1f} of {run['environment']['cores']} cores busy ([by process](#latency-at-held-rates)), and what one"
-        " process is held up by, the others catch up with"
+        f" {busy:.1f} of {run['environment']['cores']} cores busy"
+        + (f", and for {waiting:.0f} µs a frame one of the processes is ready and waits for a core" if waiting else "")
+        + " ([by process](#latency-at-held-rates)); what one process is held up by, the others catch up with"
         if busy
         else ""
     )

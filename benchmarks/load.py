@@ -234,7 +234,7 @@ def pace(rate: int, seconds: float, send: Callable[[int], object]) -> dict[str, 
     gap = group * 1_000_000_000 // rate
     spin = SPIN if rate <= 2_000 else 0
     record_from, total = int(rate * WARM_UP), int(rate * (WARM_UP + seconds))
-    used = time.process_time()
+    used, waited = time.process_time(), harness.waited(os.getpid())
     begun = due = clock() + 1_000_000
     for n in range(0, total, group):
         while (early := due - clock()) > 0:
@@ -245,8 +245,9 @@ def pace(rate: int, seconds: float, send: Callable[[int], object]) -> dict[str, 
             send(stamp)
         due += gap
     app.flush(120.0)
-    took, used = (clock() - begun) / 1e9, time.process_time() - used
-    return {"held": total / took, "tasks": total, "recorded": total - record_from, "seconds": took, "cpu": used}
+    took, used, waited = (clock() - begun) / 1e9, time.process_time() - used, harness.waited(os.getpid()) - waited
+    recorded = total - record_from
+    return {"held": total / took, "tasks": total, "recorded": recorded, "seconds": took, "cpu": used, "waited": waited}
 
 
 if __name__ == "__main__":

@@ -96,16 +96,16 @@ def latency(run: Run) -> str:
         for kind, part in run["latency"].items()
         for row in part
     ]
-    head = ("ms", "offered/s", "held/s", "p50", "p95", "p99", "p99.9", "max", "frames/s", "µs of CPU a frame")
-    return table(head, rows)
+    head = ("ms", "offered/s", "held/s", "p50", "p95", "p99", "p99.9", "max")
+    return table((*head, "frames/s", "µs of CPU a frame", "µs waiting for a core"), rows)
 
 
-def _frames(row: Run) -> tuple[str, str]:
-    """Frames a second, and what one costs producer, server and worker."""
-    if "frames" not in row:
-        return "", ""
-    spent = row["us_per_frame"]
-    return f"{row['frames']:,.0f}", " + ".join(f"{spent[name]:.0f}" for name in ("producer", "server", "worker"))
+def _frames(row: Run) -> tuple[str, ...]:
+    """Frames a second, and what one costs producer, server and worker: CPU time, and waiting for a core."""
+    frames = f"{row['frames']:,.0f}" if "frames" in row else ""
+    costs = [row.get(what, {}) for what in ("us_per_frame", "us_waiting")]
+    names = ("producer", "server", "worker")
+    return frames, *(" + ".join(f"{cost[name]:.0f}" for name in names if name in cost) for cost in costs)
 
 
 def ladder(run: Run) -> str:
