@@ -143,6 +143,38 @@ def test_full_pool(server: Server) -> None:
         server.signal(signal.SIGCONT)
 
 
+def test_a_deadline_that_passes_at_once_breaks_no_connection(server: Server) -> None:
+    with ttp.App("plant", server.url, queue_limit=10_000) as app:
+        task, link = app.remote("any"), app._producer._link
+        task.emit(0)
+        app.flush()
+        connection = link.connection
+        server.signal(signal.SIGSTOP)
+        try:
+            task.emit(1)
+            with pytest.raises(ttp.ServerUnavailable, match="1 emitted tasks are not accepted yet"):
+                app.flush(0.001)
+            server.signal(signal.SIGCONT)
+            app.flush(20)
+            task.emit(2, "x" * 10_000)
+            with pytest.raises(ttp.QueueFull):
+                app.flush(0.2)
+            server.signal(signal.SIGSTOP)
+            with pytest.raises(ttp.QueueFull):
+                app.flush(0.001)
+            assert link.connection is connection
+            deadline = time.monotonic() + 5
+            while link.connection is connection and time.monotonic() < deadline:  # short ones add up
+                with pytest.raises(ttp.TtpError):
+                    app.flush(0.01)
+            assert link.connection is not connection
+        finally:
+            server.signal(signal.SIGCONT)
+        app._producer._queue_limits = app._producer._flight.limits = 1_000_000, 0
+        app.flush(20)
+        assert queue_stats(app).accepted == 3
+
+
 def test_a_full_queue_answers_and_takes_again(app: ttp.App, monkeypatch: pytest.MonkeyPatch) -> None:
     @app.task
     def eat(data: bytes) -> None: ...

@@ -28,6 +28,7 @@ log = logging.getLogger("ttp.producer")
 
 WATCH = 1.0  # seconds between two questions whether the server still has what it accepted
 SILENCE = 10.0  # seconds without a reply after which the connection is given up, though nobody waits
+HASTE = 0.1  # seconds within which a deadline that passes without a reply says nothing against the server
 SPACING = 0.0003  # seconds from one sending of partial frames to the next: under load they fill meanwhile
 BACKLOG = 3  # frames in the stream from which on the spacing grows: more small ones would only wait there
 LONGEST_SPACING = 0.003
@@ -87,7 +88,11 @@ class Pump:
             self._send(connection)
             if deadline is not None:
                 if self.flight.unanswered:
-                    reply = connection.read(max(0.001, deadline - time.monotonic()))
+                    patience = max(0.001, deadline - time.monotonic())
+                    hasty = patience < HASTE and self.flight.silence(time.monotonic()) < HASTE
+                    if hasty and not connection.readable(patience):
+                        return
+                    reply = connection.read(patience)
                     self.traffic.waited(asked)
                     self._take(reply)
                 elif self.flight.full_until:
