@@ -32,13 +32,13 @@ def at_rate(bench: Bench, rate: int, seconds: int, backend: str = "native") -> d
             sent = Role("load.py", "paced", rate, seconds, environment=bench.environment(backend)).run()
             bench.wait_for("done", int(sent["tasks"]) + 1)
             used = {name: cpu(process) - before[name][0] for name, process in processes.items()}
-            idle = {name: waited(process.pid) - before[name][1] for name, process in processes.items()}
+            waiting = {name: waited(process.pid) - before[name][1] for name, process in processes.items()}
             frames = bench.counted("id")
         seen = json.loads(Path(path).read_text())
     finally:
         Path(path).unlink()
     assert seen["count"] == sent["recorded"], (seen, sent)
-    costs = {"us_per_frame": {"producer": sent["cpu"], **used}, "us_waiting": {"producer": sent["waited"], **idle}}
+    costs = {"us_per_frame": {"producer": sent["cpu"], **used}, "us_waiting": {"producer": sent["waited"], **waiting}}
     each = {what: {name: spent / frames * 1e6 for name, spent in of.items()} for what, of in costs.items()}
     return {"rate": rate, "held": sent["held"], "frames": frames / sent["seconds"], **each, **seen}
 

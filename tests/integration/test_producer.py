@@ -175,6 +175,24 @@ def test_a_deadline_that_passes_at_once_breaks_no_connection(server: Server) -> 
         assert queue_stats(app).accepted == 3
 
 
+def test_a_server_that_is_silent_until_a_deadline_is_given_up(server: Server) -> None:
+    with ttp.App("plant", server.url) as app:
+        task, link = app.remote("any"), app._producer._link
+        task.emit(0)
+        app.flush()
+        connection = link.connection
+        server.signal(signal.SIGSTOP)
+        try:
+            task.emit(1)
+            with pytest.raises(ttp.ServerUnavailable, match="no reply within"):
+                app.flush(0.2)
+            assert link.connection is not connection
+        finally:
+            server.signal(signal.SIGCONT)
+        app.flush(20)
+        assert queue_stats(app).accepted == 2
+
+
 def test_a_full_queue_answers_and_takes_again(app: ttp.App, monkeypatch: pytest.MonkeyPatch) -> None:
     @app.task
     def eat(data: bytes) -> None: ...

@@ -21,7 +21,7 @@ from ttp.coordination.backoff import Backoff as Backoff
 from ttp.coordination.commands import Command
 from ttp.coordination.keys import GROUP, Keys
 from ttp.coordination.replies import ReplyError as ReplyError
-from ttp.coordination.replies import checked, pairs
+from ttp.coordination.replies import checked, maxmemory_policy, pairs, text
 from ttp.coordination.scripts import SCRIPTS
 from ttp.coordination.traffic import Traffic
 from ttp.coordination.url import Target as Target
@@ -142,19 +142,19 @@ class Connection:
                 self._sock.setsockopt(socket.SOL_SOCKET, option, struct.pack("ll", SOCKET_TIMEOUT, 0))
 
     def _greet(self, hello: dict[Any, Any], deadline: float) -> None:
-        about = {_text(key): value for key, value in hello.items()}
-        if _text(about.get("role", "master")) != "master":
+        about = {text(key): value for key, value in hello.items()}
+        if text(about.get("role", "master")) != "master":
             raise ServerUnavailable(f"{self.target} is a read-only replica; give the URL of its primary")
         self.client_id = int(about.get("id", 0))
-        self.server = f"{_text(about.get('server', 'redis'))} {_text(about.get('version', '?'))}"
+        self.server = f"{text(about.get('server', 'redis'))} {text(about.get('version', '?'))}"
         load: list[Command] = [("SCRIPT", "LOAD", script.text) for script in SCRIPTS]
         say: list[Command] = [
             ("INFO", "memory"),
             ("CONFIG", "GET", "maxmemory-policy"),
             ("COMMAND", "INFO", "XAUTOCLAIM"),
         ]
-        info, config, claims, *shas = self._ask([*say, *load], deadline)
-        policy = _policy(info, config)
+        memory, config, claims, *shas = self._ask([*say, *load], deadline)
+        policy = maxmemory_policy(memory, config)
         if policy not in (None, "noeviction"):
             raise ServerRefused(
                 f"{self.target} has maxmemory-policy {policy}: under memory pressure it would delete tasks."
@@ -165,7 +165,7 @@ class Connection:
         for script, sha in zip(SCRIPTS, shas, strict=True):
             if isinstance(sha, ReplyError):
                 raise ServerRefused(f"{self.target} does not take the script {script.name}: {sha}")
-            if _text(sha) != script.sha:
+            if text(sha) != script.sha:
                 raise ServerRefused(f"{self.target} garbles what it is sent (script {script.name})")
         before = self._clock.time()
         (now,) = self._ask([("TIME",)], deadline)
@@ -382,22 +382,5 @@ class Connection:
         return faults.in_words(error, self.target)
 
 
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
 def _has_group(groups: Any) -> bool:
     return isinstance(groups, list) and any(pairs(group)[b"name"] == GROUP.encode() for group in groups)
-
-
-def _policy(info: Any, config: Any) -> str | None:
-    """maxmemory-policy as INFO or CONFIG tells it; None where both are refused."""
-    if not isinstance(info, ReplyError):
-        for line in _text(info).splitlines():
-            name, _, value = line.partition(":")
-            if name == "maxmemory_policy":
-                return value.strip()
-    if isinstance(config, ReplyError):
-        return None
-    found = pairs(config)
-    return _text(found[b"maxmemory-policy"]) if b"maxmemory-policy" in found else None

@@ -10,7 +10,7 @@ from ttp.coordination.connection import Connection
 from ttp.coordination.durability import Settings, settings
 from ttp.coordination.faults import full_text
 from ttp.coordination.keys import Keys
-from ttp.coordination.replies import ReplyError, pairs
+from ttp.coordination.replies import ReplyError, info, maxmemory_policy, text
 
 PINGS = 50
 
@@ -49,7 +49,7 @@ class Visitor(Connection):
     """A connection that takes a server as it is."""
 
     def _greet(self, hello: dict[Any, Any], deadline: float) -> None:  # noqa: ARG002 - nothing is asked here
-        about = {_text(key): _text(value) for key, value in hello.items()}
+        about = {text(key): text(value) for key, value in hello.items()}
         self.server = f"{about.get('server', 'redis')} {about.get('version', '?')}"
         self.role = about.get("role", "master")
 
@@ -65,7 +65,7 @@ class Visitor(Connection):
 
 def examine(visitor: Visitor, queues: list[Keys]) -> Facts:
     """Ask a server, connected to, about itself and about what is permitted on these queues. It changes nothing."""
-    memory, policy, persistence, claims = visitor.call_many(
+    memory, config, persistence, claims = visitor.call_many(
         [
             ("INFO", "memory"),
             ("CONFIG", "GET", "maxmemory-policy"),
@@ -73,14 +73,13 @@ def examine(visitor: Visitor, queues: list[Keys]) -> Facts:
             ("COMMAND", "INFO", "XAUTOCLAIM"),
         ]
     )
-    numbers, disk = _info(memory), _info(persistence)
-    told = None if isinstance(policy, ReplyError) else pairs(policy).get(b"maxmemory-policy")
+    numbers, disk = info(memory), info(persistence)
     round_trips, offset = _clock(visitor)
     denied, optional = _denied(visitor, queues)
     return Facts(
         server=visitor.server,
         role=visitor.role,
-        policy=numbers.get("maxmemory_policy") or (None if told is None else _text(told)),
+        policy=maxmemory_policy(memory, config),
         maxmemory=_number(numbers.get("maxmemory")),
         used=_number(numbers.get("used_memory")),
         durability=settings(visitor),
@@ -136,16 +135,5 @@ def _place(command: Command) -> str:
     return f"{_command(command)} on {keys[0]}" if keys else _command(command)
 
 
-def _info(reply: Any) -> dict[str, str]:
-    if isinstance(reply, ReplyError):
-        return {}
-    lines = _text(reply).splitlines()
-    return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
-
-
 def _number(text: str | None) -> int | None:
     return None if text is None else int(text)
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)

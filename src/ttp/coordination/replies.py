@@ -24,6 +24,25 @@ def checked(reply: Any) -> Any:
     return reply
 
 
+def text(value: Any) -> str:
+    """Of bytes or whatever else stands for text."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+
+
+def info(reply: Any) -> dict[str, str]:
+    """What INFO tells, by name; nothing where it is refused."""
+    if isinstance(reply, ReplyError):
+        return {}
+    lines = text(reply).splitlines()
+    return {name: value.strip() for name, colon, value in (line.partition(":") for line in lines) if colon}
+
+
+def maxmemory_policy(memory: Any, config: Any) -> str | None:
+    """As INFO memory or CONFIG GET maxmemory-policy tells it; None where both are refused."""
+    told = None if isinstance(config, ReplyError) else pairs(config).get(b"maxmemory-policy")
+    return info(memory).get("maxmemory_policy") or (None if told is None else text(told))
+
+
 def pairs(reply: Any) -> dict[bytes, Any]:
     """A map, or a flat list of names and values, as a dict."""
     if isinstance(reply, dict):

@@ -88,13 +88,7 @@ class Pump:
             self._send(connection)
             if deadline is not None:
                 if self.flight.unanswered:
-                    patience = max(0.001, deadline - time.monotonic())
-                    hasty = patience < HASTE and self.flight.silence(time.monotonic()) < HASTE
-                    if hasty and not connection.readable(patience):
-                        return
-                    reply = connection.read(patience)
-                    self.traffic.waited(asked)
-                    self._take(reply)
+                    self._await_reply(connection, deadline, asked)
                 elif self.flight.full_until:
                     time.sleep(max(0.0, min(FULL_PAUSE, deadline - time.monotonic())))
             while self.flight.unanswered and connection.readable(0):
@@ -155,6 +149,16 @@ class Pump:
         self.flight.send(connection)
         if self.flight.accepted:  # a chain was resumed, or memory was short when they were to be told
             self._settle_accepted()
+
+    def _await_reply(self, connection: "Connection", deadline: float, asked: float) -> None:
+        """Take a reply. One that the deadline leaves hardly any time for may come later, and another turn takes it."""
+        now = time.monotonic()
+        patience = max(0.001, deadline - now)
+        hasty = patience < HASTE and self.flight.silence(now) < HASTE
+        if not hasty or connection.readable(patience):
+            reply = connection.read(patience)
+            self.traffic.waited(asked)
+            self._take(reply)
 
     def _take(self, reply: object) -> None:
         """One reply to the oldest unanswered submit."""
