@@ -25,7 +25,7 @@ help:
 	@echo "make bench-full   the same with rates held for 30 s and ten million queued (25 minutes)"
 	@echo "make bench-peers  other task queues beside ttp, each in an environment of its own (20 minutes)"
 	@echo "make bench-report docs/benchmarks.md and the numbers of the README, from the committed runs"
-	@echo "make mutants each guard taken out in turn, and the test that notices (13 minutes)"
+	@echo "make mutants each guard taken out in turn, and the test that notices (6 minutes)"
 	@echo "make simulate  10,000 histories on a modelled server and network, each from a seed (10 minutes)"
 	@echo "make check   formatting, import order and types, which every commit passes (seconds)"
 	@echo "make lint    the same, stubs, pyright and clang-tidy"

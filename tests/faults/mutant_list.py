@@ -348,6 +348,18 @@ MUTANTS = [
         "",
         "tests/integration/test_suspects.py::test_a_suspect_answers_for_deaths_over_itself_alone",
     ),
+    *(
+        Mutant("producer/pump.py", guard, instead, f"tests/integration/test_producer.py::{test}")
+        for guard, instead, test in [
+            ("patience < HASTE and ", "", "test_a_server_that_is_silent_until_a_deadline_is_given_up"),
+            (" and self.flight.silence(now) < HASTE", "", "test_a_deadline_that_passes_at_once_breaks_no_connection"),
+            (
+                "not hasty or connection.readable(patience)",
+                "True",
+                "test_a_deadline_that_passes_at_once_breaks_no_connection",
+            ),
+        ]
+    ),
     # What histories show: each runs 200 seeds.
     *(
         Mutant(file, guard, instead, "tests/simulation/test_simulation.py::test_the_promise_holds")
