@@ -1,6 +1,7 @@
-"""`ttp demo` that is ended before its end leaves nothing running."""
+"""`ttp demo`: what it says in a file, and that it leaves nothing running where it is ended before its end."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -10,6 +11,19 @@ import psutil
 import pytest
 
 from http_worker import until
+
+
+def test_its_summary_can_be_read_in_a_file(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "ttp", "demo", "--seconds", "1", "--rate", "100", "--burst", "1000"]
+    done = subprocess.run(
+        command, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.PIPE, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stdout
+    lines = done.stdout.splitlines()
+    assert "a burst of 1,000 no-op tasks" in lines
+    (summary,) = (line for line in lines if line.startswith("events "))
+    sent, stored = re.findall(r"(?:sent|stored) ([\d,]+)", summary)
+    assert sent == stored != "0"
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

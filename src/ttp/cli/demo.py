@@ -272,7 +272,10 @@ def _live(lines: Callable[[], str]) -> Iterator[Callable[[], None]]:
             shown, at = lines(), time.monotonic()
             live.update(shown, refresh=True)
 
-    with Live(console=Console(highlight=False), auto_refresh=False) as live:
+    console = Console(highlight=False)
+    with Live(console=console, auto_refresh=False) as live:
         yield refresh
         at = 0.0
         refresh()
+    if not console.is_terminal:  # there, Live ends its last line itself
+        console.line()
